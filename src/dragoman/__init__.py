@@ -1,0 +1,3 @@
+"""dragoman: the interpreter between coding agents and models."""
+
+__version__ = "0.1.0"
