@@ -5,29 +5,53 @@ assembler keeps one block live and passes its deltas on at once. Fragments of ot
 gives way when its arguments are a whole JSON value (nothing but white space may follow), else at the end.
 
 Rules: call fragments are routed by index, then id, then to the last open call. A later empty id or name never
-overwrites a known one. The same index with another id *and* another name or start is a new call. Fragments without
-identity are dropped with a note. A call without an id gets one from `mint`.
+overwrites a known one. The same index with another id *and* a name is a new call. Arguments may come before the name.
+Fragments without identity, and fragments of a call that is closed, are dropped with a note. A call without an id gets
+one from `mint`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
+from msgspec import Raw
 
-from dragoman.core.events import ArgumentsDelta, BlockEnd, BlockStart, Event, Noted, ReasoningDelta, TextDelta
+from dragoman.core.events import (
+    AnnotationSeen,
+    ArgumentsDelta,
+    BlockEnd,
+    BlockStart,
+    Event,
+    Noted,
+    ReasoningDelta,
+    TextDelta,
+)
 from dragoman.core.messages import ProviderState, Reasoning, Text, ToolCall
 from dragoman.core.notes import Note
+from dragoman.core.tools import ToolKind
 
 _Kind = Literal["text", "reasoning", "call"]
+
+
+class StateBuilder(Protocol):
+    """Collects raw vendor state while a reasoning block is open; asked once, when the block closes."""
+
+    def build(self) -> ProviderState | None:
+        """The state, or None where nothing was collected."""
+        ...
 
 
 class _Open:
     """A block that is being put together, live or waiting."""
 
     __slots__ = (
+        "annotations",
         "arguments_done",
+        "builder",
+        "checked",
+        "closed",
         "emitted",
         "id",
         "index",
@@ -38,6 +62,7 @@ class _Open:
         "signature",
         "started",
         "state",
+        "tool_kind",
     )
 
     def __init__(self, kind: _Kind, key: int | None = None) -> None:
@@ -52,10 +77,23 @@ class _Open:
         self.arguments_done = False
         self.signature: str | None = None
         self.state: ProviderState | None = None
+        self.builder: StateBuilder | None = None
+        self.annotations: list[Raw] = []
+        self.closed = False
+        self.checked = 0
+        self.tool_kind: ToolKind = "function"
 
     @property
     def whole_json(self) -> bool:
-        return is_json("".join(self.parts))
+        """Whether the arguments so far are one JSON value. The same parts are never judged twice."""
+        parts = self.parts
+        if len(parts) == self.checked or self.tool_kind == "custom":
+            return False
+        self.checked = len(parts)
+        tail = next((part for part in reversed(parts) if not part.isspace()), "").rstrip()
+        if parts[0][:1] == "{" and tail[-1:] != "}":
+            return False
+        return is_json("".join(parts))
 
 
 def is_json(text: str) -> bool:
@@ -75,7 +113,7 @@ class Assembler:
     turn: id given to the reasoning segments. mint: makes ids for calls that come without one.
     """
 
-    __slots__ = ("_calls", "_last_call", "_live", "_mint", "_next", "_segment", "_waiting", "turn")
+    __slots__ = ("_annotations", "_calls", "_last_call", "_live", "_mint", "_next", "_segment", "_waiting", "turn")
 
     def __init__(self, turn: str, mint: Callable[[], str]) -> None:
         self.turn = turn
@@ -86,12 +124,18 @@ class Assembler:
         self._last_call: _Open | None = None
         self._next = 0
         self._segment = 0
+        self._annotations: list[Raw] = []
 
     @property
     def open_call(self) -> bool:
         """Whether a call is open or waiting."""
         live = self._live
         return (live is not None and live.kind == "call") or any(w.kind == "call" for w in self._waiting)
+
+    @property
+    def in_reasoning(self) -> bool:
+        """Whether more thinking would go into a block that is open."""
+        return self._find("reasoning") is not None
 
     @property
     def blocks(self) -> int:
@@ -106,24 +150,26 @@ class Assembler:
     # -- text and reasoning
 
     def text(self, text: str, out: list[Event]) -> None:
-        """More visible text."""
+        """More visible text. An empty fragment changes nothing."""
+        if not text:
+            return
         live = self._live
         if live is not None and live.kind == "text" and not self._waiting:
             live.parts.append(text)
             out.append(TextDelta(text))
             return
-        if text:
-            self._flow("text", text, out)
+        self._flow("text", text, out)
 
     def reasoning(self, text: str, out: list[Event]) -> None:
-        """More thinking."""
+        """More thinking. An empty fragment changes nothing."""
+        if not text:
+            return
         live = self._live
         if live is not None and live.kind == "reasoning" and not self._waiting:
             live.parts.append(text)
             out.append(ReasoningDelta(text))
             return
-        if text:
-            self._flow("reasoning", text, out)
+        self._flow("reasoning", text, out)
 
     def reasoning_mark(
         self, out: list[Event], *, signature: str | None = None, state: ProviderState | None = None
@@ -134,6 +180,30 @@ class Assembler:
             block.signature = (block.signature or "") + signature
         if state is not None:
             block.state = state
+
+    def reasoning_builder(self, make: Callable[[], StateBuilder], out: list[Event]) -> StateBuilder:
+        """What collects raw state for the reasoning block that is open; opens a block where none is."""
+        block = self._find("reasoning") or self._open("reasoning", out)
+        if block.builder is None:
+            block.builder = make()
+        return block.builder
+
+    def reasoning_empty(self, out: list[Event]) -> None:
+        """Remembers that the vendor's reasoning was there but empty. For the end of a turn: no block may be open."""
+        block = Reasoning("", "empty", self.turn, self._segment)
+        out.append(BlockStart(self._next, block))
+        out.append(BlockEnd(self._next, block))
+        self._next += 1
+        self._segment += 1
+
+    def annotation(self, data: Raw, out: list[Event]) -> None:
+        """A citation for the text that is open; kept for the next text block where none is."""
+        block = self._find("text")
+        if block is None or not block.started:
+            self._annotations.append(data)
+            return
+        block.annotations.append(data)
+        out.append(AnnotationSeen(data))
 
     def _find(self, kind: _Kind) -> _Open | None:
         if self._waiting:
@@ -163,15 +233,25 @@ class Assembler:
         name: str | None = None,
         arguments: str | None = None,
         state: ProviderState | None = None,
+        kind: ToolKind = "function",
     ) -> None:
-        """A fragment of a call. Any of its parts may be missing or empty."""
+        """A fragment of a call. Any of its parts may be missing or empty. kind `custom`: arguments are free text."""
         block = self._route(index, id, name)
         if block is None:
-            if not id and not name:
+            if not id and not name and index is None:
+                if not arguments:
+                    return
                 out.append(Noted(Note("fragment_dropped", "", "a tool-call fragment came without index, id or name")))
                 return
+            if not id and not name and not arguments:
+                return
             block = self._open("call", out, key=index)
+            block.tool_kind = kind
             self._calls.append(block)
+        elif block.closed:
+            if arguments and not arguments.isspace():
+                out.append(Noted(Note("fragment_dropped", "", f"a fragment came after call {block.id!r} was closed")))
+            return
         self._last_call = block
         if id and not block.id:
             block.id = id
@@ -186,7 +266,7 @@ class Assembler:
     def call_done(self, out: list[Event], *, index: int | None = None, id: str | None = None) -> None:
         """The vendor says that this call is whole."""
         block = self._route(index, id, None)
-        if block is None:
+        if block is None or block.closed:
             return
         block.arguments_done = True
         if block is self._live:
@@ -199,7 +279,7 @@ class Assembler:
                 if block.key == index:
                     fresh = bool(id) and bool(block.id) and id != block.id and bool(name)
                     return None if fresh else block
-            if self._calls and not id and not name:
+            if not id and not name:
                 return None
         if id:
             for block in reversed(self._calls):
@@ -257,18 +337,21 @@ class Assembler:
         self._next += 1
         if block.kind == "text":
             out.append(BlockStart(block.index, Text("")))
+            block.annotations, self._annotations = self._annotations, []
+            out.extend(AnnotationSeen(data) for data in block.annotations)
         elif block.kind == "reasoning":
             out.append(BlockStart(block.index, Reasoning("", turn=self.turn, segment=self._segment)))
         else:
             if not block.id:
                 block.id = self._mint()
-            out.append(BlockStart(block.index, ToolCall(block.id, block.name)))
+            out.append(BlockStart(block.index, ToolCall(block.id, block.name, kind=block.tool_kind)))
 
     def _close_live(self, complete: bool, out: list[Event]) -> None:
         block = self._live
         if block is None:
             return
         self._live = None
+        block.closed = True
         text = "".join(block.parts)
         if block.kind == "call" and not block.name:
             self._calls.remove(block)
@@ -285,8 +368,10 @@ class Assembler:
                 self._start(block, out)
             self._live = None
         if block.kind == "text":
-            out.append(BlockEnd(block.index, Text(text), complete))
+            out.append(BlockEnd(block.index, Text(text, annotations=tuple(block.annotations)), complete))
         elif block.kind == "reasoning":
+            if block.builder is not None:
+                block.state = block.builder.build() or block.state
             presence: Literal["text", "opaque", "empty"] = (
                 "text" if text else ("opaque" if block.state or block.signature else "empty")
             )
@@ -299,7 +384,8 @@ class Assembler:
             )
             self._segment += 1
         else:
-            call = ToolCall(block.id, block.name, text, invalid=bool(text) and not is_json(text), state=block.state)
+            invalid = bool(text) and block.tool_kind != "custom" and not is_json(text)
+            call = ToolCall(block.id, block.name, text, block.tool_kind, invalid=invalid, state=block.state)
             out.append(BlockEnd(block.index, call, complete))
 
     def _promote(self, out: list[Event]) -> None:
@@ -320,9 +406,15 @@ class Assembler:
             live = self._live
             if live is None:
                 if not self._waiting:
+                    self._loose_annotations(out)
                     return
                 self._live = self._waiting.pop(0)
                 self._emit(self._live, out)
                 continue
             whole = complete or live.arguments_done or (bool(self._waiting) and live.kind != "call")
             self._close_live(whole, out)
+
+    def _loose_annotations(self, out: list[Event]) -> None:
+        if self._annotations:
+            out.append(Noted(Note("item_dropped", "", f"{len(self._annotations)} citations came without any text")))
+            self._annotations = []

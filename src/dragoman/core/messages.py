@@ -104,6 +104,7 @@ class ToolCall(msgspec.Struct, frozen=True, omit_defaults=True, tag="call"):
     invalid: bool = False
     status: str | None = None
     state: ProviderState | None = None
+    cache: Raw | None = None
 
 
 class ToolReference(msgspec.Struct, frozen=True, omit_defaults=True, tag="reference"):
@@ -132,11 +133,16 @@ class ToolResult(msgspec.Struct, frozen=True, omit_defaults=True, tag="result"):
 
 
 class Opaque(msgspec.Struct, frozen=True, omit_defaults=True, tag="opaque"):
-    """A block or item kind that we keep but do not read (hosted calls, unknown kinds). `wire` is where it came from."""
+    """A block or item kind that we keep but do not read (hosted calls, unknown kinds). `wire` is where it came from.
+
+    provider and family: who made it, where an upstream did; "" when it came from a client.
+    """
 
     kind: str
     data: Raw
     wire: WireName
+    provider: str = ""
+    family: str = ""
 
 
 class Compaction(msgspec.Struct, frozen=True, omit_defaults=True, tag="compaction"):

@@ -122,6 +122,16 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """User and assistant messages must alternate strictly."""
     extra_passthrough: bool = False
     """Unknown request fields are passed on."""
+    documents_in_tool_results: bool = False
+    """Messages: tool results may hold documents; else a document becomes its text, or a note."""
+    tool_result_names: bool = False
+    """Tool results name the function that was called; else results carry only the call's id."""
+    max_tokens_required: bool = False
+    """The output limit is not optional; where the client asked for none, the model's largest is sent."""
+    forced_choice_thinking: bool = True
+    """A forced tool choice may stand beside thinking; else it is sent as auto with a note while the model thinks."""
+    audio_data_url: bool = False
+    """Chat: `input_audio.data` is a URL or a data URL; else bare base64 beside a format word."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):

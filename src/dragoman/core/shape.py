@@ -46,6 +46,7 @@ class Shape(msgspec.Struct, frozen=True):
                 thinking="effort",
                 reasoning_details=True,
                 media_in_tool_results=True,
+                documents_in_tool_results=True,
                 cache_marks=True,
                 signatures=True,
                 anthropic_thinking="full",

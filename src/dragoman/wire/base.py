@@ -18,7 +18,7 @@ from dragoman.core.assemble import Assembler
 from dragoman.core.events import TERMINAL, Event, Failed, Incomplete, Noted, RawFrame, UsageSeen
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage, merge
-from dragoman.errors import DragomanError, ErrorInfo
+from dragoman.errors import ErrorInfo
 from dragoman.wire.sse import SSEReader
 
 MAX_BAD_EVENTS = 5
@@ -71,6 +71,14 @@ class StreamDecoder:
     def on_eof(self, out: list[Event]) -> None:
         """The bytes are over without a failure: a wire that has seen its finish closes here with `finish`."""
 
+    def in_call(self) -> bool:
+        """Whether a tool call is open. A wire that orders its own blocks answers for them."""
+        return self.assembler.open_call
+
+    def close_blocks(self, out: list[Event], *, complete: bool) -> None:
+        """Closes what is open, before the terminal event."""
+        self.assembler.finish(out, complete=complete)
+
     # -- driven by the caller
 
     def feed(self, data: bytes) -> list[Event]:
@@ -78,15 +86,12 @@ class StreamDecoder:
         out: list[Event] = []
         if self.ended:
             return out
-        try:
-            items = self._reader.feed(data)
-        except DragomanError as error:
-            self.fail(error.info, out)
-            return out
-        for name, payload in items:
+        for name, payload in self._reader.feed(data):
             self._one(name, payload, out)
             if self._over():
-                break
+                return out
+        if self._reader.broken is not None:
+            self.fail(self._reader.broken, out)
         return out
 
     def end(self, error: ErrorInfo | None = None) -> list[Event]:
@@ -116,7 +121,7 @@ class StreamDecoder:
         if self.ended:
             return
         cut = isinstance(terminal, Incomplete | Failed)
-        self.assembler.finish(out, complete=not cut)
+        self.close_blocks(out, complete=not cut)
         self.ended = True
         out.append(msgspec.structs.replace(terminal, usage=self.usage))
 
@@ -148,7 +153,7 @@ class StreamDecoder:
             self.on_event(name, payload, out)
         except Malformed as error:
             self._bad += 1
-            if self.assembler.open_call or self._bad > MAX_BAD_EVENTS:
+            if self.in_call() or self._bad > MAX_BAD_EVENTS:
                 self.fail(ErrorInfo("protocol", f"the upstream sent a malformed event: {error}"), out)
             else:
                 out.append(Noted(Note("event_skipped", "", str(error))))

@@ -8,20 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dragoman.errors import ErrorInfo, UpstreamError
+from dragoman.errors import ErrorInfo
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Longest event that is taken (bytes); a longer one is a protocol failure of the vendor."""
 
 
 class SSEReader:
-    """Bytes in, `(event name, data)` out. `comments` counts the comment lines seen (a sign of life)."""
+    """Bytes in, `(event name, data)` out.
 
-    __slots__ = ("_bom", "_buffer", "_data", "_event", "_limit", "_scanned", "_skip_lf", "_slow", "comments")
+    comments: comment lines seen (a sign of life). broken: set when an event grew over the limit; nothing is read after.
+    """
+
+    __slots__ = (
+        "_bom",
+        "_buffer",
+        "_data",
+        "_event",
+        "_limit",
+        "_pieces",
+        "_size",
+        "_skip_lf",
+        "_slow",
+        "broken",
+        "comments",
+    )
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._buffer = b""
-        self._scanned = 0
+        self._pieces: list[bytes] = []
+        self._size = 0
         self._limit = limit
         self._slow = False
         self._skip_lf = False
@@ -29,26 +45,41 @@ class SSEReader:
         self._event = ""
         self._data: list[bytes] = []
         self.comments = 0
+        self.broken: ErrorInfo | None = None
 
     def feed(self, data: bytes) -> list[tuple[str, bytes]]:
-        """The events that are whole now. Raises UpstreamError when an event grows over the limit."""
+        """The events that are whole now. When one grew over the limit, those before it, and `broken` is set."""
+        out: list[tuple[str, bytes]] = []
+        if self.broken is not None:
+            return out
         if self._bom:
             data = self._buffer + data
             self._buffer = b""
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
                 self._buffer = data
-                return []
+                return out
             self._bom = False
             if data.startswith(b"\xef\xbb\xbf"):
                 data = data[3:]
-        out: list[tuple[str, bytes]] = []
         if not self._slow and b"\r" in data:
             self._slow = True
+        if b"\n" not in data and not self._slow:
+            self._hold(data)
+            return out
+        if self._pieces:
+            self._buffer += b"".join(self._pieces)
+            self._pieces, self._size = [], 0
         if self._slow:
             self._feed_lines(data, out)
         else:
             self._feed_blocks(data, out)
         return out
+
+    def _hold(self, data: bytes) -> None:
+        """A piece of a long line. Pieces are joined once, or a large event would cost its square."""
+        self._pieces.append(data)
+        self._size += len(data)
+        self._check(len(self._buffer) + self._size)
 
     def _feed_blocks(self, data: bytes, out: list[tuple[str, bytes]]) -> None:
         """The common case: only LF. Whole events are split in C."""
@@ -56,33 +87,37 @@ class SSEReader:
             data = self._buffer + data
         blocks = data.split(b"\n\n")
         self._buffer = blocks.pop()
-        self._check(len(self._buffer))
+        self._size = 0
         for block in blocks:
+            if len(block) > self._limit:
+                self._check(len(block))
+                return
             if block[:6] == b"data: " and b"\n" not in block:
                 out.append(("", block[6:]))
             elif block:
-                self._block(block, out)
-
-    def _block(self, block: bytes, out: list[tuple[str, bytes]]) -> None:
-        for line in block.split(b"\n"):
-            self._line(line, out)
-        self._dispatch(out)
+                for line in block.split(b"\n"):
+                    self._line(line, out)
+                self._dispatch(out)
+        self._check(len(self._buffer))
 
     def _feed_lines(self, data: bytes, out: list[tuple[str, bytes]]) -> None:
-        """Any line end. A CR at the end of a read may be half of a CRLF."""
+        """Any line end. A CR at the end of a read may be half of a CRLF. `_size` counts the event's finished lines."""
         if self._skip_lf and data:
             if data[:1] == b"\n":
                 data = data[1:]
             self._skip_lf = False
-        data = self._buffer + data
         if data.endswith(b"\r"):
             self._skip_lf = True
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = self._buffer + data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = data.split(b"\n")
         self._buffer = lines.pop()
         for line in lines:
+            self._size = self._size + len(line) + 1 if line else 0
+            if self._size > self._limit + 1:
+                self._check(self._size)
+                return
             self._line(line, out)
-        self._check(len(self._buffer) + sum(map(len, self._data)))
+        self._check(self._size + len(self._buffer))
 
     def _line(self, line: bytes, out: list[tuple[str, bytes]]) -> None:
         if not line:
@@ -96,7 +131,6 @@ class SSEReader:
             value = value[1:]
         if name == b"data":
             self._data.append(value)
-            self._check(sum(map(len, self._data)))
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
 
@@ -108,12 +142,16 @@ class SSEReader:
 
     def _check(self, size: int) -> None:
         if size > self._limit:
-            raise UpstreamError(ErrorInfo("protocol", f"the upstream sent an event of over {self._limit} bytes"))
+            self._buffer, self._pieces, self._data = b"", [], []
+            self.broken = ErrorInfo("protocol", f"the upstream sent an event of over {self._limit} bytes")
 
     def end(self) -> list[tuple[str, bytes]]:
         """The bytes are over: a last event without its blank line counts."""
         out: list[tuple[str, bytes]] = []
-        rest, self._buffer = self._buffer, b""
+        if self.broken is not None:
+            return out
+        rest = self._buffer + b"".join(self._pieces)
+        self._buffer, self._pieces = b"", []
         if rest:
             for line in rest.split(b"\n"):
                 self._line(line, out)

@@ -1,0 +1,209 @@
+"""`dragoman exec`: one task, no terminal needed. Text to stdout as it comes, or one JSON object, or JSON lines.
+
+Output forms
+    text    the answer's text on stdout while it streams; tools, usage and cost on stderr
+    json    one object at the end
+    jsonl   one event a line: the first names the schema version and the thread, the last is terminal on every path
+
+Exit codes: 0 answered, 1 the model or the network failed, 2 wrong use or configuration, 3 the answer was cut or empty,
+4 the turn cap was met, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal, TextIO
+
+import msgspec
+
+from dragoman.agent.loop import Ended
+from dragoman.agent.tools import Outcome
+from dragoman.core.events import Event, Noted, ReasoningDelta, TextDelta
+from dragoman.core.fold import Reply
+from dragoman.core.messages import ToolCall
+from dragoman.core.usage import Usage
+
+OutputForm = Literal["text", "json", "jsonl"]
+SCHEMA_VERSION = 1
+EXIT = {"answered": 0, "failed": 1, "incomplete": 3, "empty": 3, "max_turns": 4}
+
+Pricer = Callable[[Usage], tuple[Decimal | None, str | None]]
+"""Usage of one call -> (amount or None when unknown, currency)."""
+
+
+class Ledger:
+    """Adds up what the calls of a run cost. One unknown price makes the sum unknown."""
+
+    def __init__(self, pricer: Pricer) -> None:
+        self._pricer = pricer
+        self._sum = Decimal(0)
+        self._unknown = False
+        self.currency: str | None = None
+        self._any = False
+
+    def add(self, usage: Usage | None) -> None:
+        """Prices one call's usage."""
+        self._any = True
+        if usage is None:
+            self._unknown = True
+            return
+        amount, currency = self._pricer(usage)
+        if amount is None:
+            self._unknown = True
+        else:
+            self._sum += amount
+            self.currency = currency
+
+    @property
+    def amount(self) -> Decimal | None:
+        """The sum, or None when a part of it is unknown."""
+        return None if self._unknown or not self._any else self._sum
+
+
+def usage_object(usage: Usage | None) -> dict[str, Any] | None:
+    """Usage in the words of the JSON output."""
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+        "total_tokens": usage.total,
+    }
+
+
+class Reporter:
+    """Observes a run and prints it in the chosen form. thread: the id of the conversation."""
+
+    def __init__(
+        self,
+        form: OutputForm,
+        model: str,
+        thread: str,
+        ledger: Ledger,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.form = form
+        self.model = model
+        self.thread = thread
+        self.ledger = ledger
+        self.out = out or sys.stdout
+        self.err = err or sys.stderr
+        self._midline = False
+        self._notes: list[dict[str, str]] = []
+        self._calls: list[dict[str, Any]] = []
+        if form == "jsonl":
+            self._line({"type": "thread.started", "schema": SCHEMA_VERSION, "thread_id": thread, "model": model})
+
+    def _line(self, value: dict[str, Any]) -> None:
+        self.out.write(msgspec.json.encode(value).decode() + "\n")
+        self.out.flush()
+
+    def _say(self, text: str) -> None:
+        if self._midline:
+            self.out.write("\n")
+            self.out.flush()
+            self._midline = False
+        self.err.write(text + "\n")
+        self.err.flush()
+
+    # -- the loop's observer
+
+    def event(self, event: Event) -> None:
+        """Prints deltas at once."""
+        if isinstance(event, TextDelta):
+            if self.form == "text":
+                self.out.write(event.text)
+                self.out.flush()
+                self._midline = not event.text.endswith("\n")
+            elif self.form == "jsonl":
+                self._line({"type": "text.delta", "text": event.text})
+        elif isinstance(event, ReasoningDelta):
+            if self.form == "jsonl":
+                self._line({"type": "reasoning.delta", "text": event.text})
+        elif isinstance(event, Noted):
+            self.notes([{"code": event.note.code, "field": event.note.field}])
+
+    def notes(self, notes: list[dict[str, str]]) -> None:
+        """Tells what was degraded, each thing once."""
+        for note in notes:
+            if note not in self._notes:
+                self._notes.append(note)
+                if self.form == "jsonl":
+                    self._line({"type": "note", **note})
+                elif self.form == "text":
+                    self._say(f"note: {note['code']} {note['field']}".rstrip())
+
+    def reply(self, reply: Reply) -> None:
+        """Counts what the turn cost."""
+        self.ledger.add(reply.usage)
+        self.notes([{"code": n.code, "field": n.field} for n in reply.notes])
+        if self.form == "jsonl":
+            self._line({"type": "turn.completed", "text": reply.text, "usage": usage_object(reply.usage)})
+
+    def call(self, call: ToolCall) -> None:
+        """Tells of a call."""
+        if self.form == "text":
+            self._say(f"> {call.name} {call.arguments}"[:400])
+        elif self.form == "jsonl":
+            self._line({"type": "tool.started", "id": call.id, "name": call.name, "arguments": call.arguments})
+
+    def result(self, call: ToolCall, outcome: Outcome) -> None:
+        """Tells of a result."""
+        self._calls.append({"name": call.name, "arguments": call.arguments, "is_error": outcome.is_error})
+        if self.form == "text":
+            first = outcome.text.strip().splitlines()[:1] or ["(no output)"]
+            self._say(f"  {'error: ' if outcome.is_error else ''}{first[0]}"[:200])
+        elif self.form == "jsonl":
+            fields = {"id": call.id, "name": call.name, "is_error": outcome.is_error, "output": outcome.text}
+            self._line({"type": "tool.completed", **fields})
+
+    # -- the end
+
+    def ended(self, ended: Ended) -> int:
+        """Prints the end and gives the exit code."""
+        code = EXIT[ended.reason]
+        amount = self.ledger.amount
+        if self.form == "text":
+            if self._midline:
+                self.out.write("\n")
+                self.out.flush()
+                self._midline = False
+            if ended.detail:
+                self._say(f"{ended.reason}: {ended.detail}")
+            self._say(self._summary(ended))
+            return code
+        body = {
+            "status": ended.reason,
+            "text": ended.text,
+            "thread_id": self.thread,
+            "model": self.model,
+            "turns": ended.turns,
+            "usage": usage_object(ended.usage),
+            "cost": None if amount is None else {"amount": f"{amount:f}", "currency": self.ledger.currency},
+            "error": None
+            if not ended.detail
+            else {"message": ended.detail, "kind": ended.error.kind if ended.error else ended.reason},
+        }
+        if self.form == "jsonl":
+            self._line({"type": "thread.completed" if code == 0 else "thread.failed", **body})
+        else:
+            self._line({**body, "tool_calls": self._calls, "notes": self._notes})
+        return code
+
+    def _summary(self, ended: Ended) -> str:
+        amount = self.ledger.amount
+        cost = "cost unknown" if amount is None else f"cost {amount:.6f} {self.ledger.currency or ''}".rstrip()
+        usage = ended.usage
+        if usage is None or not usage.known:
+            return f"{self.model}: {ended.turns} turns, usage unknown, {cost}"
+        cached = f" ({usage.cache_read} from cache)" if usage.cache_read else ""
+        thought = f" ({usage.reasoning} reasoning)" if usage.reasoning else ""
+        return (
+            f"{self.model}: {ended.turns} turns, {usage.prompt} tokens in{cached}, {usage.output} out{thought}, {cost}"
+        )

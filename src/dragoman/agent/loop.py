@@ -1,0 +1,197 @@
+"""The agent's loop: ask the model, run the tools it calls, give the results back, until it answers without a call.
+
+Uses only the library's face and the core. Everything that happens is told to an observer, as it happens. Tool calls are
+checked against their schemas and permissions first; errors of any kind become results that the model reads. Reading
+calls of one turn run together, others one after another; results enter the history in call order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from dragoman.agent.tools import AgentTool, Outcome, Surroundings
+from dragoman.core.events import Event, Failed, Finished, Incomplete
+from dragoman.core.fold import Reply
+from dragoman.core.messages import Message, Text, ToolCall, ToolResult
+from dragoman.core.tools import Tool
+from dragoman.core.usage import Usage, add
+from dragoman.errors import ErrorInfo
+
+StopReason = Literal["answered", "max_turns", "incomplete", "empty", "failed"]
+
+INSTRUCTIONS = (
+    "You are a coding agent in a terminal. Your workspace is {root}. Use the tools to look at files before you change "
+    "them, make the change, and check it. Paths are relative to the workspace. When the task is done, say in a few "
+    "sentences what you did."
+)
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a run ended. text: the last answer. detail: for a person, when it did not end well."""
+
+    reason: StopReason
+    text: str = ""
+    detail: str = ""
+    usage: Usage | None = None
+    turns: int = 0
+    error: ErrorInfo | None = None
+
+
+class Observer(Protocol):
+    """Sees everything while it happens."""
+
+    def event(self, event: Event) -> None:
+        """An event of the model's stream."""
+        ...
+
+    def reply(self, reply: Reply) -> None:
+        """A whole turn of the model."""
+        ...
+
+    def call(self, call: ToolCall) -> None:
+        """A tool call is about to run."""
+        ...
+
+    def result(self, call: ToolCall, outcome: Outcome) -> None:
+        """A tool call gave this."""
+        ...
+
+
+class ModelStream(Protocol):
+    """What the loop needs of a stream of the library."""
+
+    async def __aenter__(self) -> ModelStream: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+    def __aiter__(self) -> ModelStream: ...
+    async def __anext__(self) -> Event: ...
+    def reply(self) -> Reply:
+        """The folded answer."""
+        ...
+
+
+StreamMaker = Callable[[Sequence[Message], Sequence[Tool]], ModelStream]
+"""Opens a stream over this history with these tools."""
+
+
+class Loop:
+    """One conversation with tools. history grows as it goes; open a new run to continue it."""
+
+    def __init__(
+        self,
+        open_stream: StreamMaker,
+        tools: Sequence[AgentTool],
+        around: Surroundings,
+        observer: Observer,
+        *,
+        max_turns: int = 50,
+    ) -> None:
+        self._open = open_stream
+        self._tools: Mapping[str, AgentTool] = {tool.name: tool for tool in tools}
+        if len(self._tools) != len(tools):
+            raise ValueError("two tools have the same name")
+        self._declared = [
+            Tool(tool.name, description=tool.description, schema=msgspec.Raw(msgspec.json.encode(tool.schema)))
+            for tool in tools
+        ]
+        self._around = around
+        self._observer = observer
+        self._max_turns = max_turns
+        text = INSTRUCTIONS.format(root=around.workspace.root)
+        self.history: list[Message] = [Message("system", (Text(text),))]
+        self.usage: Usage | None = None
+
+    async def run(self, prompt: str) -> Ended:
+        """Works on `prompt` until the model answers, a cap is met, or the model fails."""
+        self.history.append(Message("user", (Text(prompt),)))
+        for turn in range(1, self._max_turns + 1):
+            reply = await self._ask()
+            self.usage = add(self.usage, reply.usage)
+            if not isinstance(reply.end, Finished):
+                return self._broken(reply, turn)
+            if reply.message.content:
+                self.history.append(reply.message)
+            calls = reply.calls
+            if not calls:
+                if not reply.text.strip():
+                    return Ended("empty", "", "the model gave an empty answer", self.usage, turn)
+                return Ended("answered", reply.text, "", self.usage, turn)
+            self.history.append(Message("tool", tuple(await self._run_calls(calls))))
+        return Ended("max_turns", "", f"stopped after {self._max_turns} turns", self.usage, self._max_turns)
+
+    async def _ask(self) -> Reply:
+        async with self._open(self.history, self._declared) as stream:
+            async for event in stream:
+                self._observer.event(event)
+            reply = stream.reply()
+        self._observer.reply(reply)
+        return reply
+
+    def _broken(self, reply: Reply, turn: int) -> Ended:
+        if isinstance(reply.end, Failed):
+            return Ended("failed", reply.text, reply.end.error.message, self.usage, turn, reply.end.error)
+        assert isinstance(reply.end, Incomplete)
+        why = {
+            "length": "the answer was cut: the output limit was met",
+            "content_filter": "the answer was cut by the vendor's content filter",
+            "repetition": "the answer was cut: the model repeated itself",
+            "context_window": "the answer was cut: the context window is full",
+        }[reply.end.reason]
+        return Ended("incomplete", reply.text, why, self.usage, turn)
+
+    # -- tools
+
+    async def _run_calls(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        results: dict[int, Outcome] = {}
+        together = [i for i, call in enumerate(calls) if self._reads(call)]
+        for i in together:
+            self._observer.call(calls[i])
+        if together:
+            done = await asyncio.gather(*(self._one(calls[i]) for i in together))
+            results.update(zip(together, done, strict=True))
+        for i, call in enumerate(calls):
+            if i not in results:
+                self._observer.call(call)
+                results[i] = await self._one(call)
+        out = []
+        for i, call in enumerate(calls):
+            outcome = results[i]
+            self._observer.result(call, outcome)
+            text = outcome.text or "(no output)"
+            out.append(ToolResult(call.id, (Text(text),), outcome.is_error, name=call.name, was_text=True))
+        return out
+
+    def _reads(self, call: ToolCall) -> bool:
+        tool = self._tools.get(call.name)
+        return tool is not None and tool.effect == "read"
+
+    async def _one(self, call: ToolCall) -> Outcome:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return Outcome(f"there is no tool {call.name!r}; there are: {', '.join(sorted(self._tools))}", True)
+        try:
+            arguments = msgspec.json.decode(call.arguments or "{}")
+        except msgspec.DecodeError as error:
+            return Outcome(f"the arguments are not valid JSON: {error}", True)
+        if problem := check_arguments(arguments, tool.schema):
+            return Outcome(f"the arguments do not fit the schema: {problem}", True)
+        decision = tool.decide(arguments, self._around)
+        if not decision.allowed:
+            return Outcome(f"permission refused: {decision.reason}", True)
+        try:
+            return await tool.run(arguments, self._around)
+        except (OSError, ValueError) as error:
+            return Outcome(f"{tool.name} failed: {error}", True)
+
+
+def check_arguments(arguments: Any, schema: Mapping[str, Any]) -> str | None:
+    """What is wrong with the arguments, with the path of the field; None when they fit."""
+    from jsonschema import Draft202012Validator
+
+    problems = sorted(Draft202012Validator(schema).iter_errors(arguments), key=lambda e: list(map(str, e.path)))
+    if not problems:
+        return None
+    return "; ".join(f"{'.'.join(map(str, p.path)) or 'arguments'}: {p.message}" for p in problems[:5])

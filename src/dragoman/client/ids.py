@@ -1,0 +1,10 @@
+"""Ids: a prefix and 96 random bits. Decoders and encoders get this function injected."""
+
+from __future__ import annotations
+
+import secrets
+
+
+def new_id(prefix: str = "") -> str:
+    """A fresh id, `prefix` first, that no other process will make."""
+    return prefix + secrets.token_hex(12)

@@ -1,0 +1,162 @@
+"""Reading a request: its body, decoded and bounded, and which protocol it really speaks.
+
+In: an ASGI scope and its `receive`. Out: bytes; or BodyTooLarge, or InvalidRequest for a body that cannot be decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+from starlette.types import Receive, Scope
+
+from dragoman.core.messages import WireName
+from dragoman.core.notes import Note
+from dragoman.errors import BodyTooLarge, InvalidRequest
+
+DRAIN_BYTES = 64 * 1024 * 1024
+"""How much of a refused body is still read, so that the client can read the refusal."""
+DRAIN_S = 5.0
+
+
+class Gone(Exception):
+    """The client went away before its request was whole."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """A request header; name in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+class _Decoder:
+    """Undoes one content encoding, never making more than `limit` bytes."""
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        self._encoding = encoding
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._inflate: zlib._Decompress | None = None
+        if encoding == "gzip":
+            self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    def feed(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._encoding == "identity":
+            self._keep(data)
+            return
+        if self._inflate is None:
+            # "deflate" is zlib by RFC 9110, but some clients send the raw stream.
+            zlib_like = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] * 256 + data[1]) % 31 == 0)
+            self._inflate = zlib.decompressobj(zlib.MAX_WBITS if zlib_like else -zlib.MAX_WBITS)
+        inflate = self._inflate
+        try:
+            while data and not inflate.eof:
+                self._keep(inflate.decompress(data, self._limit - self._size + 1))
+                data = inflate.unconsumed_tail
+        except zlib.error:
+            raise InvalidRequest(
+                f"the body is not valid {self._encoding}, which Content-Encoding says that it is",
+                param="content-encoding",
+            ) from None
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise too_large(self._limit)
+        self._parts.append(data)
+
+    def finish(self) -> bytes:
+        if self._inflate is not None and not self._inflate.eof:
+            raise InvalidRequest(f"the {self._encoding} body ends too early", param="content-encoding")
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """The error for a body of over `limit` bytes."""
+    return BodyTooLarge(
+        f"the request body is over {limit / 1024 / 1024:g} MB (server.max_body_mb); send less, or raise the limit",
+        code="request_too_large",
+        param="body",
+    )
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body, decoded. limit: most bytes after decoding. Raises BodyTooLarge, InvalidRequest, Gone."""
+    encoding = (header(scope, b"content-encoding") or "identity").strip().lower()
+    encoding = "gzip" if encoding == "x-gzip" else encoding
+    more = True
+    try:
+        if encoding not in ("identity", "gzip", "deflate"):
+            raise InvalidRequest(
+                f"Content-Encoding {encoding!r} is not known here; send the body plain, or as gzip or deflate",
+                code="unsupported_encoding",
+                param="content-encoding",
+                status=415,
+            )
+        length = header(scope, b"content-length") or ""
+        if length.isdigit() and len(length) < 19 and int(length) > limit:
+            raise too_large(limit)
+        decoder = _Decoder(encoding, limit)
+        while more:
+            data, more = await _next(receive)
+            decoder.feed(data)
+        return decoder.finish()
+    except InvalidRequest:
+        if more:
+            await _drain(receive)
+        raise
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Gone
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _drain(receive: Receive) -> None:
+    """Reads on for a little while: a client that is still writing does not see an answer that closes on it."""
+    seen, more = 0, True
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            while more and seen < DRAIN_BYTES:
+                data, more = await _next(receive)
+                seen += len(data)
+    except TimeoutError:
+        return
+
+
+class _Peek(msgspec.Struct):
+    """What tells the protocols apart."""
+
+    input: Raw | UnsetType = UNSET
+    messages: Raw | UnsetType = UNSET
+
+
+_peek = msgspec.json.Decoder(_Peek)
+
+
+def detect(path: WireName, body: bytes) -> tuple[WireName, tuple[Note, ...]]:
+    """The protocol that the body speaks, and a note where that is not the path's.
+
+    A body with `input` and no `messages` on the Chat path is Responses, and the reverse. Anything else is the path's.
+    """
+    if path == "messages":
+        return path, ()
+    try:
+        peek = _peek.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return path, ()
+    has_input, has_messages = peek.input is not UNSET, peek.messages is not UNSET
+    if path == "chat" and has_input and not has_messages:
+        return "responses", (Note("shape_detected", "input", "a Responses body on the Chat path"),)
+    if path == "responses" and has_messages and not has_input:
+        return "chat", (Note("shape_detected", "messages", "a Chat body on the Responses path"),)
+    return path, ()

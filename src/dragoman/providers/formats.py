@@ -1,0 +1,77 @@
+"""The form of the answer: JSON schemas for providers that have none, and the word JSON where they ask for it.
+
+The instruction stands at the end of the leading system text and depends on the request's format and that text alone,
+so that it is the same in every turn of a conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from dragoman.core.messages import Message, Text, WireName
+from dragoman.core.notes import Note
+from dragoman.core.profile import Profile
+from dragoman.core.request import ResponseFormat
+
+FIELDS: dict[WireName, str] = {
+    "chat": "response_format",
+    "responses": "text.format",
+    "messages": "output_config.format",
+}
+"""Where each client protocol asks for a form."""
+
+
+def shape_format(
+    asked: ResponseFormat | None, messages: Sequence[Message], profile: Profile, client: WireName, notes: list[Note]
+) -> tuple[ResponseFormat | None, tuple[Message, ...]]:
+    """The format that goes upstream, and the messages with an instruction where one is needed."""
+    messages = tuple(messages)
+    if asked is None or asked.kind == "text":
+        return (asked if asked and "text" in profile.response_formats else None), messages
+    if asked.kind in profile.response_formats and (asked.kind == "json_schema" or not profile.json_word):
+        return asked, messages
+    field = FIELDS[client]
+    sent = ResponseFormat("json_object") if "json_object" in profile.response_formats else None
+    if asked.kind == "json_schema":
+        notes.append(Note("format_degraded", field, "the provider has no JSON schema; the model is told of it"))
+        return sent, _instruct(messages, _schema_text(asked))
+    if sent is not None and "json" in _leading_text(messages).lower():
+        return sent, messages
+    if sent is None:
+        notes.append(Note("format_degraded", field, "the provider has no JSON mode; the model is told of it"))
+    else:
+        notes.append(Note("format_instruction", field, "the provider wants the prompt to ask for JSON"))
+    return sent, _instruct(messages, "Answer with a single JSON object and nothing else.")
+
+
+def _schema_text(asked: ResponseFormat) -> str:
+    schema = bytes(asked.schema).decode() if asked.schema is not None else "{}"
+    about = f" It is: {asked.description}" if asked.description else ""
+    return (
+        "Your final answer must be one JSON value that is valid under the JSON Schema below, with no other text and no "
+        f"code fence around it.{about}\nJSON Schema:\n{schema}"
+    )
+
+
+def _leading(messages: Sequence[Message]) -> int:
+    """How many messages at the start are system text."""
+    count = 0
+    while count < len(messages) and messages[count].role in ("system", "developer"):
+        count += 1
+    return count
+
+
+def _leading_text(messages: Sequence[Message]) -> str:
+    return "\n".join(message.text for message in messages[: _leading(messages)])
+
+
+def _instruct(messages: tuple[Message, ...], instruction: str) -> tuple[Message, ...]:
+    """`instruction` at the end of the leading system text."""
+    count = _leading(messages)
+    if not count:
+        return (Message("system", (Text(instruction),)), *messages)
+    last = messages[count - 1]
+    last = msgspec.structs.replace(last, content=(*last.content, Text("\n\n" + instruction)))
+    return (*messages[: count - 1], last, *messages[count:])

@@ -1,0 +1,136 @@
+"""What the simulated server remembers: the reasoning it sent with each turn, and the prompts it has seen.
+
+The documented rule is that, while thinking is on, every assistant message with tool calls carries its reasoning. A real
+server can only see that the field is there; this one compares it with what it sent, byte for byte. The prompts give the
+cached tokens: the longest common prefix with an earlier request, in whole blocks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from difflib import SequenceMatcher
+from typing import Literal
+
+import msgspec
+
+from dragoman.simulator.ask import Ask, Call, Rejected, Said
+
+TOKEN_BYTES = 4
+"""Bytes a token: the simulator's whole tokenizer."""
+CACHE_BLOCK = 16
+"""Cached tokens come in blocks of this size."""
+ALIKE = 0.5
+"""From this similarity on, wrong reasoning counts as changed; below it, as a placeholder."""
+
+Match = Literal["same", "changed", "placeholder", "unknown"]
+
+
+def tokens(data: bytes) -> int:
+    """How many tokens the bytes are."""
+    return -(-len(data) // TOKEN_BYTES)
+
+
+def common_prefix(a: bytes, b: bytes) -> int:
+    """Length of the longest common prefix, found by halving: memcmp does the work."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[:middle] == b[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+class PrefixCache:
+    """The last prompts of each model."""
+
+    def __init__(self, size: int = 256) -> None:
+        self._size = size
+        self._prompts: dict[str, deque[bytes]] = {}
+
+    def cached(self, model: str, prompt: bytes) -> int:
+        """Tokens of the prompt that an earlier one began with; the prompt is remembered."""
+        seen = self._prompts.setdefault(model, deque(maxlen=self._size))
+        best = max((common_prefix(prompt, old) for old in seen), default=0)
+        seen.append(prompt)
+        return best // TOKEN_BYTES // CACHE_BLOCK * CACHE_BLOCK
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    before: str
+    reasoning: str
+    signature: str | None
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return msgspec.json.encode(msgspec.json.decode(arguments), order="sorted").decode()
+    except msgspec.DecodeError:
+        return arguments
+
+
+def _key(text: str, calls: tuple[Call, ...]) -> str:
+    told = [[call.id, call.name, _canonical(call.arguments)] for call in calls]
+    return msgspec.json.encode([text.strip() if not calls else "", told]).decode()
+
+
+def _before(said: tuple[Said, ...], index: int) -> str:
+    """What stood right before the turn: tells turns apart that share their call ids."""
+    if index == 0:
+        return ""
+    last = said[index - 1]
+    return msgspec.json.encode([last.text, last.results]).decode()
+
+
+class ReasoningMemory:
+    """Every turn that was sent, by what a history shows of it."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, list[_Sent]] = {}
+
+    def sent(self, ask: Ask, text: str, calls: tuple[Call, ...], reasoning: str, signature: str | None) -> None:
+        """Remembers a turn that answered `ask`."""
+        entry = _Sent(_before(ask.said, len(ask.said)), reasoning, signature)
+        self._turns.setdefault(_key(text, calls), []).append(entry)
+
+    def match(self, ask: Ask, index: int) -> Match:
+        """Whether the reasoning of message `index` is the one that was sent with that turn."""
+        one = ask.said[index]
+        entries = self._turns.get(_key(one.text, one.calls), [])
+        here = [e for e in entries if e.before == _before(ask.said, index)] or entries
+        if not here:
+            return "unknown"
+        got = one.reasoning or ""
+        if any(got == e.reasoning and _signed(ask, one, e) for e in here):
+            return "same"
+        everything = {e.reasoning for turns in self._turns.values() for e in turns}
+        if got in everything or any(_alike(got, e.reasoning) for e in here):
+            return "changed"
+        return "placeholder"
+
+    def require(self, ask: Ask) -> None:
+        """The documented rule: thinking is on and a turn with calls comes without its reasoning: 400."""
+        for index, one in enumerate(ask.said):
+            if not one.calls or not ask.thinking or one.reasoning:
+                continue
+            if one.reasoning == "" and self.match(ask, index) == "same":
+                continue
+            raise Rejected(
+                "reasoning_missing",
+                one.path,
+                "The reasoning_content in the thinking mode must be passed back to the API.",
+            )
+
+
+def _signed(ask: Ask, one: Said, entry: _Sent) -> bool:
+    """Chat has no place for a signature; Messages wants back the one that was issued."""
+    return ask.wire != "messages" or (one.signature or "") == (entry.signature or "")
+
+
+def _alike(a: str, b: str) -> bool:
+    if not a or not b:
+        return False
+    if a in b or b in a:
+        return True
+    return SequenceMatcher(None, a, b, autojunk=False).ratio() > ALIKE

@@ -1,0 +1,130 @@
+"""The gateway's log: one line per request, as JSON or for a terminal. Never a key, never content.
+
+In: a finished `Line`. Out: a structured event on standard error. Texts that a vendor wrote are redacted first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+
+from dragoman.core.notes import Note
+from dragoman.core.usage import Usage
+from dragoman.errors import ErrorInfo
+from dragoman.telemetry.redact import Redactor
+
+LogStyle = Literal["json", "console"]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What the log says of one request.
+
+    asked: the model name in the request. used: provider:model. outcome: finished, incomplete, failed or refused (before
+    any call). latency, first_byte: seconds. attempts: upstream calls made.
+    """
+
+    id: str
+    wire: str
+    path: str
+    asked: str = ""
+    used: str = ""
+    account: str = ""
+    status: int = 0
+    outcome: str = ""
+    stream: bool = False
+    usage: Usage | None = None
+    notes: tuple[Note, ...] = ()
+    error: ErrorInfo | None = None
+    latency: float = 0.0
+    first_byte: float | None = None
+    attempts: int = 0
+
+
+class RequestLog:
+    """Writes lines. stream: where to; standard error if None."""
+
+    def __init__(
+        self, redact: Redactor | None = None, *, style: LogStyle = "json", stream: TextIO | None = None
+    ) -> None:
+        self._redact = redact or Redactor()
+        render: Any = (
+            structlog.processors.JSONRenderer()
+            if style == "json"
+            else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
+        )
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(stream or sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                self._clean,
+                render,
+            ],
+            wrapper_class=structlog.BoundLogger,
+            cache_logger_on_first_use=True,
+        )
+
+    def request(self, line: Line) -> None:
+        """One request is over."""
+        fields: dict[str, Any] = {
+            "id": line.id,
+            "wire": line.wire,
+            "path": line.path,
+            "model": line.asked,
+            "used": line.used,
+            "account": line.account,
+            "status": line.status,
+            "outcome": line.outcome,
+            "stream": line.stream,
+            "ms": round(line.latency * 1000, 1),
+            "attempts": line.attempts,
+        }
+        if line.first_byte is not None:
+            fields["first_byte_ms"] = round(line.first_byte * 1000, 1)
+        if line.usage is not None:
+            fields["tokens"] = usage_fields(line.usage)
+        if line.notes:
+            fields["notes"] = [f"{n.code}:{n.field}" if n.field else n.code for n in line.notes]
+        if line.error is not None:
+            fields["error"] = {"kind": line.error.kind, "code": line.error.code, "message": line.error.message[:2048]}
+        ours = line.error is not None and line.error.fault == "us"
+        (self._log.error if ours else self._log.info)("request", **fields)
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Anything else worth a line."""
+        self._log.info(name, **fields)
+
+    def trouble(self, name: str, error: BaseException, **fields: Any) -> None:
+        """A defect of our own: the exception's type and place, not its text, which may hold content."""
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else ""
+        self._log.error(name, exception=type(error).__name__, where=where, **fields)
+
+    def _clean(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {key: self._scrub(value) for key, value in event.items()}
+
+    def _scrub(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, dict):
+            return {key: self._scrub(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._scrub(part) for part in value]
+        return value
+
+
+def usage_fields(usage: Usage) -> dict[str, int | None]:
+    """The buckets; what is unknown stays null."""
+    return {
+        "input": usage.input,
+        "cache_read": usage.cache_read,
+        "cache_write": usage.cache_write,
+        "output": usage.output,
+        "reasoning": usage.reasoning,
+    }

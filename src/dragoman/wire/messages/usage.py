@@ -1,0 +1,89 @@
+"""Token counts in the Messages protocol's words, both directions.
+
+The protocol counts fresh input without the cached part, so the buckets map one to one. A count that a vendor does not
+give is unknown (None), never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.core.usage import Usage
+
+
+def usage_of(raw: Raw) -> tuple[Usage | None, str]:
+    """The usage report, and what is wrong with it ("" if nothing). Fields that can be read are kept."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return None, "the report is not an object"
+    faults: list[str] = []
+    fresh = _count(value, "input_tokens", faults)
+    read = _count(value, "cache_read_input_tokens", faults)
+    written = _count(value, "cache_creation_input_tokens", faults)
+    if written is None and isinstance(ttl := value.get("cache_creation"), dict):
+        written = sum(_count(ttl, key, faults) or 0 for key in ttl) if ttl else None
+    if fresh == 0 and not read and not written:
+        fresh = None  # no prompt is empty: some vendors open with zeros before they know
+    details = value.get("output_tokens_details")
+    server = value.get("server_tool_use")
+    usage = Usage(
+        fresh,
+        read,
+        written,
+        _count(value, "output_tokens", faults),
+        _count(details, "thinking_tokens", faults) if isinstance(details, dict) else None,
+        _count(server, "web_search_requests", faults) if isinstance(server, dict) else None,
+        raw=raw.copy(),
+    )
+    return usage, ", ".join(faults)
+
+
+def _count(fields: dict[str, Any], name: str, faults: list[str]) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        faults.append(f"{name} is not a count")
+        return None
+    return value
+
+
+def later(before: Usage | None, now: Usage) -> Usage:
+    """Two reports about one call: the later wins, per field, where it says more than nothing."""
+    if before is None:
+        return now
+    return Usage(
+        now.input or before.input,
+        now.cache_read or before.cache_read if now.cache_read is not None else before.cache_read,
+        now.cache_write or before.cache_write if now.cache_write is not None else before.cache_write,
+        max(now.output or 0, before.output or 0) if now.output is not None or before.output is not None else None,
+        now.reasoning if now.reasoning is not None else before.reasoning,
+        now.searches if now.searches is not None else before.searches,
+        raw=now.raw,
+    )
+
+
+def shown(usage: Usage | None, *, start: bool) -> dict[str, Any]:
+    """The report towards a client. At the start every number must be there, though it may not be known yet."""
+    usage = usage or Usage()
+    out: dict[str, Any] = {}
+    if start or usage.input is not None:
+        out["input_tokens"] = usage.input or 0
+    if start or usage.cache_write is not None:
+        out["cache_creation_input_tokens"] = usage.cache_write or 0
+    if start or usage.cache_read is not None:
+        out["cache_read_input_tokens"] = usage.cache_read or 0
+    out["output_tokens"] = usage.output or 0
+    if usage.reasoning is not None:
+        out["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    if usage.searches is not None:
+        out["server_tool_use"] = {"web_search_requests": usage.searches, "web_fetch_requests": 0}
+    return out

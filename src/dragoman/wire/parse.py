@@ -1,0 +1,82 @@
+"""Reading an untrusted request body, with the path of what is wrong.
+
+In: raw JSON. Out: typed values, or `InvalidRequest` whose `param` is the path of the field at fault; nothing else is
+ever raised, whatever the bytes are. Knows no protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.errors import InvalidRequest
+
+T = TypeVar("T")
+
+MAX_DEPTH = 64
+"""Deepest nesting that is taken."""
+
+_TO_BRACES = bytes.maketrans(b"[]", b"{}")
+_NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
+_WHERE = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$?(?P<path>.*)`)?$", re.S)
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def check_depth(body: bytes) -> None:
+    """Refuses a body nested deeper than `MAX_DEPTH`: innermost pairs are taken away, a level at a time."""
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    rest = _STRINGS.sub(b"", body).translate(_TO_BRACES, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        shorter = rest.replace(b"{}", b"")
+        if len(shorter) == len(rest):
+            return
+        rest = shorter
+    if b"{}" in rest:
+        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels; send a flatter one")
+
+
+def read_object(body: bytes) -> dict[str, Raw]:
+    """The fields of a whole request body."""
+    check_depth(body)
+    try:
+        body.decode()
+        return msgspec.json.decode(body, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        raise InvalidRequest("the body must be a JSON object; send {...}") from None
+    except _REFUSED as error:
+        raise InvalidRequest(f"the body is not valid JSON ({error}); send one JSON object") from None
+
+
+def read(raw: Raw, kind: type[T], path: str) -> T:
+    """The value of `raw` as `kind`, or InvalidRequest with the path of what does not fit."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except _REFUSED as error:
+        raise refusal(error, path) from None
+
+
+def refusal(error: Exception, path: str) -> InvalidRequest:
+    """What the JSON library found wrong, as a refusal that names the field."""
+    match = _WHERE.match(str(error))
+    text, where = (match["text"], match["path"] or "") if match else (str(error), "")
+    missing = _MISSING.search(text)
+    if missing:
+        where = f"{where}.{missing[1]}"
+    param = (path + where).lstrip(".")
+    return InvalidRequest(f"{param}: {text[:1].lower()}{text[1:]}; correct this field and send it again", param=param)
+
+
+def absent(raw: Raw | None) -> bool:
+    """Whether a field is not there, or null."""
+    return raw is None or bytes(raw) in (b"", b"null")
+
+
+def present(raw: Raw) -> Raw | None:
+    """A copy of the slice, which does not hold the body in memory; None where it is absent."""
+    return None if absent(raw) else raw.copy()

@@ -1,0 +1,14 @@
+"""The generated pages of the docs are fresh, and no mark stands on a test that checks nothing."""
+
+from __future__ import annotations
+
+from tests.pages import PAGE, collect, render
+
+
+def test_the_conformance_page_is_fresh() -> None:
+    assert PAGE.read_text() == render(), "run `make docs`"
+
+
+def test_every_marked_test_asserts_something() -> None:
+    empty = [name for marks in collect().values() for tests in marks.values() for name, count in tests if count == 0]
+    assert empty == []
