@@ -331,7 +331,7 @@ class ToyPlan:
 
     def whole(self, body: bytes, mint: Mint, turn: str) -> list[Event]:
         decoder = self.decoder(mint, turn)
-        return [*decoder.feed(b"data: " + body + b"\n\n"), *decoder.end()]
+        return [*decoder.feed(b"data: " + body.strip() + b"\n\n"), *decoder.end()]
 
     def stages(self) -> Sequence[Stage]:
         return self._stages()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "conformance.md"
+NOTES = ROOT / "docs" / "notes.md"
 
 
 def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[tuple[str, object]]:
@@ -71,5 +72,24 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_notes() -> str:
+    """The page of note codes."""
+    from dragoman.core.notes import CODES
+
+    lines = [
+        "# Notes",
+        "",
+        "Made by `make docs` from the source. Nothing is changed silently: what was degraded, clamped or dropped is a note.",
+        "Notes known before the call stand in the `x-dragoman-notes` header, a JSON array of `{code, field}`. Later ones come",
+        "at the end of the stream: in `metadata.dragoman_notes` of a Responses object, as an SSE comment on the others.",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+        *(f"| `{code}` | {meaning} |" for code, meaning in sorted(CODES.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(render())
+    NOTES.write_text(render_notes())

@@ -1,3 +1,139 @@
-"""dragoman: the interpreter between coding agents and models."""
+"""dragoman: the interpreter between coding agents and models.
+
+`Client` is the library's door; the values that go in and come out stand beside it. Names are loaded when they are first
+used, so that a part of the package (a codec, the catalogue) can be imported without the HTTP client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dragoman.client import (
+        Answer,
+        Client,
+        Engine,
+        FunctionTool,
+        ModelStatus,
+        RetryPolicy,
+        Stream,
+        Timeouts,
+        Toolbox,
+        tool,
+    )
+    from dragoman.config import Settings
+    from dragoman.core.events import (
+        AnnotationSeen,
+        ArgumentsDelta,
+        BlockEnd,
+        BlockStart,
+        Event,
+        Failed,
+        Finished,
+        Incomplete,
+        Noted,
+        RawFrame,
+        ReasoningDelta,
+        Started,
+        TextDelta,
+        UsageSeen,
+    )
+    from dragoman.core.fold import Reply
+    from dragoman.core.messages import Media, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
+    from dragoman.core.notes import Note
+    from dragoman.core.request import Request, ResponseFormat
+    from dragoman.core.tools import Tool, ToolChoice
+    from dragoman.core.usage import Usage
+    from dragoman.cost import Cost
+    from dragoman.errors import (
+        ConfigError,
+        DragomanError,
+        ErrorInfo,
+        InvalidRequest,
+        ModelNotFound,
+        UpstreamError,
+    )
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "dragoman.client": ("Answer Client Engine FunctionTool ModelStatus RetryPolicy Stream Timeouts Toolbox tool"),
+    "dragoman.config": "Settings",
+    "dragoman.core.events": (
+        "AnnotationSeen ArgumentsDelta BlockEnd BlockStart Event Failed Finished Incomplete Noted RawFrame "
+        "ReasoningDelta Started TextDelta UsageSeen"
+    ),
+    "dragoman.core.fold": "Reply",
+    "dragoman.core.messages": "Media Message Opaque Reasoning Text ToolCall ToolResult",
+    "dragoman.core.notes": "Note",
+    "dragoman.core.request": "Request ResponseFormat",
+    "dragoman.core.tools": "Tool ToolChoice",
+    "dragoman.core.usage": "Usage",
+    "dragoman.cost": "Cost",
+    "dragoman.errors": "ConfigError DragomanError ErrorInfo InvalidRequest ModelNotFound UpstreamError",
+}
+_WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = [
+    "AnnotationSeen",
+    "Answer",
+    "ArgumentsDelta",
+    "BlockEnd",
+    "BlockStart",
+    "Client",
+    "ConfigError",
+    "Cost",
+    "DragomanError",
+    "Engine",
+    "ErrorInfo",
+    "Event",
+    "Failed",
+    "Finished",
+    "FunctionTool",
+    "Incomplete",
+    "InvalidRequest",
+    "Media",
+    "Message",
+    "ModelNotFound",
+    "ModelStatus",
+    "Note",
+    "Noted",
+    "Opaque",
+    "RawFrame",
+    "Reasoning",
+    "ReasoningDelta",
+    "Reply",
+    "Request",
+    "ResponseFormat",
+    "RetryPolicy",
+    "Settings",
+    "Started",
+    "Stream",
+    "Text",
+    "TextDelta",
+    "Timeouts",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "Toolbox",
+    "UpstreamError",
+    "Usage",
+    "UsageSeen",
+    "__version__",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _WHERE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -133,3 +133,19 @@ def test_the_environment_of_commands_holds_no_keys() -> None:
         "INNOCENT": "sk-abcdefghij", "WRAPPED": "https://u:topsecretvalue@h", "DRAGOMAN_HOME": "/d", "SSH_AUTH_SOCK": "/s",
     }  # fmt: skip
     assert scrub(dirty, ["topsecretvalue"]) == {"PATH": "/bin", "HOME": "/h"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["cat link/secret.txt", "cat file-link", "bash -c 'cat /etc/passwd'", "cat $HOME/.profile", "cat ${HOME}/.profile",
+     "echo \"$(cat /etc/passwd)\"", "cat <../outside/secret.txt", "cp a.txt link/new.txt", "cat $OLDPWD/x"],
+)  # fmt: skip
+def test_links_and_variables_do_not_lead_outside(place: Workspace, command: str) -> None:
+    assert outside_path(command, place)
+
+
+def test_commands_cannot_name_a_closed_file(tmp_path: Path) -> None:
+    (tmp_path / "dragoman.toml").write_text("api_key = 'sk-1'")
+    place = Workspace(tmp_path, closed=[tmp_path / "dragoman.toml"])
+    assert outside_path("cat dragoman.toml", place) == "dragoman.toml"
+    assert outside_path("cat other.toml", place) is None

@@ -102,3 +102,26 @@ async def _gone(pid: int) -> None:
 async def test_bash_sees_no_key(around: Surroundings) -> None:
     got = await run(BashTool(), around, command="env")
     assert "sk-secret" not in got.text and "MIMO_API_KEY" not in got.text
+
+
+@pytest.mark.req(161)
+async def test_what_a_command_leaves_behind_ends_with_it(around: Surroundings) -> None:
+    pids = around.workspace.root / "pid"
+    got = await run(BashTool(), around, command=f"sleep 60 >/dev/null 2>&1 & echo $! > {pids.name}")
+    assert got == Outcome("[exit code 0]")
+    await _gone(int(pids.read_text()))
+
+
+@pytest.mark.req(161)
+async def test_a_process_that_flees_does_not_hold_the_tool(around: Surroundings) -> None:
+    pids = around.workspace.root / "pid"
+    got = await run(BashTool(), around, command=f"setsid sleep 60 & echo $! > {pids.name}; echo said; sleep 0.2")
+    assert got == Outcome("said\n[exit code 0]")
+    pid = int(pids.read_text())
+    os.kill(pid, 9)
+    await _gone(pid)
+
+
+@pytest.mark.req(161)
+async def test_a_killed_command_says_so(around: Surroundings) -> None:
+    assert await run(BashTool(), around, command="kill -9 $$") == Outcome("[killed by signal 9]", True)

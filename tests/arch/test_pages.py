@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages import PAGE, collect, render
+from tests.pages import NOTES, PAGE, collect, render, render_notes
 
 
 def test_the_conformance_page_is_fresh() -> None:
@@ -12,3 +12,7 @@ def test_the_conformance_page_is_fresh() -> None:
 def test_every_marked_test_asserts_something() -> None:
     empty = [name for marks in collect().values() for tests in marks.values() for name, count in tests if count == 0]
     assert empty == []
+
+
+def test_every_note_code_is_documented() -> None:
+    assert NOTES.read_text() == render_notes(), "run `make docs`"

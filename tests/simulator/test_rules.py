@@ -65,7 +65,7 @@ CHAT_BAD = [
     ("no content, no calls", chat([USER, {"role": "assistant"}]), "content_missing"),
     ("empty user text", chat([changed(USER, content="")]), "text_not_set"),
     ("empty part", chat([changed(USER, content=[{"type": "text", "text": ""}])]), "text_not_set"),
-    ("part without text", chat([changed(USER, content=[{"type": "text"}])]), "field_missing"),
+    ("part without text", chat([changed(USER, content=[{"type": "text"}])]), "text_not_set"),
     ("no parts", chat([changed(USER, content=[])]), "field_range"),
     ("image alone", chat([changed(USER, content=[IMAGE])]), "media_alone"),
     ("unknown part", chat([changed(USER, content=[{"type": "file"}])]), "part_type"),
@@ -139,7 +139,12 @@ def test_media_on_a_model_without_it_is_not_found() -> None:
 
 
 def test_search_is_taken_when_the_plugin_is_on() -> None:
-    tool = {"type": "web_search", "max_keyword": 50, "limit": 1, "user_location": {"type": "approximate", "city": "Ulm"}}
+    tool = {
+        "type": "web_search",
+        "max_keyword": 50,
+        "limit": 1,
+        "user_location": {"type": "approximate", "city": "Ulm"},
+    }
     assert read(chat(tools=[tool]), search=True).search
     with pytest.raises(Rejected):
         read(chat(tools=[{**tool, "max_keyword": 51}]), search=True)

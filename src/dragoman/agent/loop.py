@@ -2,13 +2,14 @@
 
 Uses only the library's face and the core. Everything that happens is told to an observer, as it happens. Tool calls are
 checked against their schemas and permissions first; errors of any kind become results that the model reads. Reading
-calls of one turn run together, others one after another; results enter the history in call order.
+calls that stand next to each other run together, others one after another; results enter the history in call order.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -21,7 +22,7 @@ from dragoman.core.tools import Tool
 from dragoman.core.usage import Usage, add
 from dragoman.errors import ErrorInfo
 
-StopReason = Literal["answered", "max_turns", "incomplete", "empty", "failed"]
+StopReason = Literal["answered", "max_turns", "incomplete", "empty", "failed", "refused", "interrupted"]
 
 INSTRUCTIONS = (
     "You are a coding agent in a terminal. Your workspace is {root}. Use the tools to look at files before you change "
@@ -31,7 +32,10 @@ INSTRUCTIONS = (
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a run ended. text: the last answer. detail: for a person, when it did not end well."""
+    """How a run ended. text: the last answer. detail: for a person, when it did not end well.
+
+    refused: wrong use or configuration, before any call was made.
+    """
 
     reason: StopReason
     text: str = ""
@@ -145,23 +149,28 @@ class Loop:
     # -- tools
 
     async def _run_calls(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        results: dict[int, Outcome] = {}
-        together = [i for i, call in enumerate(calls) if self._reads(call)]
-        for i in together:
-            self._observer.call(calls[i])
-        if together:
-            done = await asyncio.gather(*(self._one(calls[i]) for i in together))
-            results.update(zip(together, done, strict=True))
-        for i, call in enumerate(calls):
-            if i not in results:
-                self._observer.call(call)
-                results[i] = await self._one(call)
+        out: list[ToolResult] = []
+        for reads, group in groupby(calls, self._reads):
+            if reads:
+                out += await self._together(list(group))
+            else:
+                for call in group:
+                    out += await self._together([call])
+        return out
+
+    async def _together(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        for call in calls:
+            self._observer.call(call)
+        tasks: list[asyncio.Task[Outcome]] = []
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(self._one(call)) for call in calls]
         out = []
-        for i, call in enumerate(calls):
-            outcome = results[i]
+        for call, task in zip(calls, tasks, strict=True):
+            outcome = task.result()
+            if not outcome.text:
+                outcome = Outcome("the tool gave no result", True)
             self._observer.result(call, outcome)
-            text = outcome.text or "(no output)"
-            out.append(ToolResult(call.id, (Text(text),), outcome.is_error, name=call.name, was_text=True))
+            out.append(ToolResult(call.id, (Text(outcome.text),), outcome.is_error, name=call.name, was_text=True))
         return out
 
     def _reads(self, call: ToolCall) -> bool:
@@ -174,17 +183,17 @@ class Loop:
             return Outcome(f"there is no tool {call.name!r}; there are: {', '.join(sorted(self._tools))}", True)
         try:
             arguments = msgspec.json.decode(call.arguments or "{}")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             return Outcome(f"the arguments are not valid JSON: {error}", True)
         if problem := check_arguments(arguments, tool.schema):
             return Outcome(f"the arguments do not fit the schema: {problem}", True)
-        decision = tool.decide(arguments, self._around)
-        if not decision.allowed:
-            return Outcome(f"permission refused: {decision.reason}", True)
         try:
+            decision = tool.decide(arguments, self._around)
+            if not decision.allowed:
+                return Outcome(f"permission refused: {decision.reason}", True)
             return await tool.run(arguments, self._around)
-        except (OSError, ValueError) as error:
-            return Outcome(f"{tool.name} failed: {error}", True)
+        except Exception as error:  # the boundary to tools: whatever breaks there is told to the model
+            return Outcome(f"{tool.name} failed: {type(error).__name__}: {error}", True)
 
 
 def check_arguments(arguments: Any, schema: Mapping[str, Any]) -> str | None:

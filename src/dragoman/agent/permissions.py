@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -53,6 +54,7 @@ WRAPPERS = frozenset(
         "busybox",
     }
 )
+SHELLS = frozenset({"sh", "bash", "zsh", "dash", "eval"})
 SYSTEM_PROGRAMS = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/", "/opt/")
 HARMLESS = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/stdin", "/dev/zero", "/dev/urandom"})
 SEPARATORS = re.compile(r"\n|;|&&|\|\||[|&()`]|\$\(")
@@ -118,28 +120,34 @@ def network_use(command: str) -> str | None:
         pairs = NETWORK_PAIRS.get(name)
         if pairs is not None and (not pairs or any(word in pairs for word in rest)):
             return f"{name} {next((w for w in rest if w in pairs), '')}".strip()
-        if name in ("sh", "bash", "zsh", "dash", "eval") and rest:
+        if name in SHELLS and rest:
             inner = network_use(" ".join(word for word in rest if not word.startswith("-")))
             if inner:
                 return inner
     return None
 
 
+def _expanded(piece: str, workspace: Workspace) -> str:
+    """The piece with the variables that name a folder put in; others are not known before the shell runs."""
+    known = {"HOME": str(Path.home()), "PWD": str(workspace.root), "OLDPWD": "..", "TMPDIR": "/tmp"}
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: known.get(m[1] or m[2], m[0]), piece)
+
+
 def outside_path(command: str, workspace: Workspace) -> str | None:
-    """A word of `command` that names a path outside the workspace, if there is one."""
+    """A word of `command` that names a path outside the workspace, or one that is closed in it, if there is one."""
     for words in _words(command):
+        name, rest = _program(words)
+        if name in SHELLS and rest:
+            inner = outside_path(" ".join(word for word in rest if not word.startswith("-")), workspace)
+            if inner:
+                return inner
         for at, word in enumerate(words):
             for piece in re.split(r"[=<>,:]+", word):
-                looks_like_path = (
-                    piece.startswith(("/", "~")) or piece == ".." or "../" in piece or piece.endswith("/..")
-                )
-                if not looks_like_path or piece in HARMLESS:
+                if not piece or piece in HARMLESS or (at == 0 and piece.startswith(SYSTEM_PROGRAMS)):
                     continue
-                if (at == 0 and piece.startswith(SYSTEM_PROGRAMS)) or (
-                    re.fullmatch(r"/+|//.*", piece) and at > 0 and ":" in word
-                ):
-                    continue
-                if not workspace.contains(piece):
+                if at > 0 and ":" in word and piece.startswith("//"):
+                    continue  # the rest of a URL
+                if not workspace.contains(_expanded(piece, workspace)):
                     return piece
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dragoman.catalog.loader import Catalogue, load
+from dragoman.catalog.resolve import Resolved, near_names, resolve
 from dragoman.catalog.rows import (
     KeyFamily,
     Limits,
@@ -13,8 +15,10 @@ from dragoman.catalog.rows import (
     PriceTier,
     ProviderRow,
 )
+from dragoman.catalog.urls import endpoint_url, host_matches
 
 __all__ = [
+    "Catalogue",
     "KeyFamily",
     "Limits",
     "ModelDefaults",
@@ -24,4 +28,10 @@ __all__ = [
     "PriceTier",
     "Prices",
     "ProviderRow",
+    "Resolved",
+    "endpoint_url",
+    "host_matches",
+    "load",
+    "near_names",
+    "resolve",
 ]

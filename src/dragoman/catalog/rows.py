@@ -57,6 +57,8 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     the model or the plan needs another. native: wires on which a body may pass through untouched. patterns: model
     names (globs) that belong to this provider. headers: sent with every call. key_families: see KeyFamily; they are
     judged on the vendor's own hosts only. thinking_default: None leaves the profile's. custom: made by the person.
+    keyless: may be called without a key.
+    models_from: the provider whose models these are; same_prices: at its prices too, being its own host.
     """
 
     id: str
@@ -82,6 +84,8 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     profile_name: str = ""
     custom: bool = False
     keyless: bool = False
+    models_from: str = ""
+    same_prices: bool = False
     source: str = ""
     forward_headers: tuple[str, ...] = ()
     """Headers of the client that are passed on; never one that authenticates."""
@@ -115,7 +119,7 @@ class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 class PriceTier(msgspec.Struct, frozen=True, omit_defaults=True):
     """Prices that hold for a whole request once its input, cache included, is over `above` tokens.
 
-    A price that the tier leaves out is that of the row itself.
+    A token price that the tier leaves out is unknown in that tier: vendors raise some prices and not others.
     """
 
     above: int

@@ -73,6 +73,6 @@ def endpoint_url(base_url: str, paths: Mapping[WireName, str], wire: WireName) -
 
 
 def host_matches(host: str, known: Iterable[str]) -> bool:
-    """Whether `host` is one of `known` or a subdomain of one. Never by substring: `api.x.com.evil.net` is a stranger."""
+    """Whether `host` is one of `known` or a subdomain of one; never by substring: `x.com.evil.net` is a stranger."""
     name = host.lower().rstrip(".")
     return any(name == item or name.endswith("." + item) for item in known)

@@ -37,6 +37,7 @@ _TABLE: tuple[tuple[type[BaseException], ErrorKind, str, str], ...] = (
     (aiohttp.ServerTimeoutError, "timeout", "read_timeout", "the connection fell silent"),
     (aiohttp.ClientPayloadError, "network", "connection_lost", "the connection broke in the middle of the answer"),
     (aiohttp.InvalidURL, "config", "invalid_url", "the endpoint's URL cannot be used; check base_url"),
+    (aiohttp.NonHttpUrlClientError, "config", "invalid_url", "the endpoint's URL cannot be used; check base_url"),
     (aiohttp.ClientResponseError, "protocol", "bad_http", "the answer is not HTTP as it should be; check base_url"),
     (aiohttp.ClientConnectionError, "network", "connection_lost", "the connection was closed without an answer"),
     (aiohttp.ClientError, "network", "connection_lost", "the call failed on its way"),

@@ -25,7 +25,7 @@ class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     connect: float = 10.0
     first_byte: float = 300.0
-    idle: float = 180.0
+    idle: float = 120.0
     total: float = 0.0
 
 

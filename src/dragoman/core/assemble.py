@@ -6,8 +6,8 @@ gives way when its arguments are a whole JSON value (nothing but white space may
 
 Rules: call fragments are routed by index, then id, then to the last open call. A later empty id or name never
 overwrites a known one. The same index with another id *and* a name is a new call. Arguments may come before the name.
-Fragments without identity, and fragments of a call that is closed, are dropped with a note. A call without an id gets
-one from `mint`.
+Fragments without identity, and fragments of a call that is closed, are dropped with a note. A call without an id, or
+with that of another call, gets one from `mint`.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Assembler:
         if not text:
             return
         live = self._live
-        if live is not None and live.kind == "text" and not self._waiting:
+        if live is not None and live.kind == "text" and live.started and not self._waiting:
             live.parts.append(text)
             out.append(TextDelta(text))
             return
@@ -165,7 +165,7 @@ class Assembler:
         if not text:
             return
         live = self._live
-        if live is not None and live.kind == "reasoning" and not self._waiting:
+        if live is not None and live.kind == "reasoning" and live.started and not self._waiting:
             live.parts.append(text)
             out.append(ReasoningDelta(text))
             return
@@ -254,7 +254,7 @@ class Assembler:
             return
         self._last_call = block
         if id and not block.id:
-            block.id = id
+            block.id = self._mint() if any(other.id == id for other in self._calls) else id
         if name and not block.name:
             block.name = name
         if state is not None:
@@ -284,7 +284,7 @@ class Assembler:
         if id:
             for block in reversed(self._calls):
                 if block.id == id:
-                    return block
+                    return None if index is not None and name and block.key is not None else block
             return None
         if index is None and not name:
             return self._last_call

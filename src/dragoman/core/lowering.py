@@ -52,7 +52,8 @@ def lower(request: Request, profile: Profile) -> Lowered:
     notes: list[Note] = []
     keep = _kept_kinds(profile)
     table = ToolTable(profile.tool_name_max, keep)
-    tools = _once(_loaded(request), notes)
+    tools = _once(request.tools, notes)
+    ranks = _ranks(request)
     searchable = any(_is_search(tool) for tool in tools)
     forced = _forced(request.tool_choice)
     now: list[_Offer] = []
@@ -63,11 +64,13 @@ def lower(request: Request, profile: Profile) -> Lowered:
             notes.append(_dropped(tool))
             continue
         entry = table.add(tool, tool.kind if tool.kind in keep else "function")
-        if tool.deferred and not tool.loaded and not _is(tool, forced):
-            if searchable or tool.name == _PLACEHOLDER:
-                waiting.append(tool.name)
-                continue
-        (later if tool.deferred and tool.loaded else now).append(_Offer(tool, entry, _lowered(tool, entry, profile)))
+        loaded = tool.loaded or _rank(tool, ranks) is not None
+        if tool.deferred and not loaded and not _is(tool, forced) and (searchable or tool.name == _PLACEHOLDER):
+            waiting.append(tool.name)
+            continue
+        (later if tool.deferred and loaded else now).append(_Offer(tool, entry, _lowered(tool, entry, profile)))
+    # In the order of loading and behind the rest, so that the tools before them stay where the prompt cache has them.
+    later.sort(key=lambda offer: _rank(offer.tool, ranks) or 0)
     offers = now + later
     _tell(offers, later, waiting, profile, notes)
     offers, choice = _choose(request, offers, profile, notes)
@@ -88,26 +91,20 @@ def _kept_kinds(profile: Profile) -> frozenset[ToolKind]:
     return frozenset(kinds)
 
 
-def _loaded(request: Request) -> list[Tool]:
-    """The tools, those that a tool search's result names marked as loaded, in the order of loading at the end."""
-    named: dict[str, None] = {}
+def _ranks(request: Request) -> dict[str, int]:
+    """The tools that results of tool searches name, in the order of loading."""
+    named: dict[str, int] = {}
     for message in request.messages:
-        if message.role in ("tool", "user"):
-            for block in message.content:
-                if isinstance(block, ToolResult):
-                    named.update({part.name: None for part in block.content if isinstance(part, ToolReference)})
-    if not named:
-        return list(request.tools)
-    rank = {name: at for at, name in enumerate(named)}
-    eager: list[Tool] = []
-    found: list[Tool] = []
-    for tool in request.tools:
-        if tool.deferred and (tool.name in rank or flat_name(tool.name, tool.namespace) in rank):
-            found.append(msgspec.structs.replace(tool, loaded=True))
-        else:
-            eager.append(tool)
-    found.sort(key=lambda tool: rank.get(tool.name, len(rank)))
-    return eager + found
+        for block in message.content:
+            if isinstance(block, ToolResult):
+                for part in block.content:
+                    if isinstance(part, ToolReference):
+                        named.setdefault(part.name, len(named))
+    return named
+
+
+def _rank(tool: Tool, ranks: dict[str, int]) -> int | None:
+    return ranks.get(tool.name, ranks.get(flat_name(tool.name, tool.namespace)))
 
 
 def _once(tools: Iterable[Tool], notes: list[Note]) -> list[Tool]:
@@ -119,7 +116,6 @@ def _once(tools: Iterable[Tool], notes: list[Note]) -> list[Tool]:
         if first is None:
             out[key] = tool
         elif first.deferred and tool.loaded and not first.loaded:
-            del out[key]
             out[key] = msgspec.structs.replace(tool, deferred=True)
         else:
             notes.append(Note("tool_duplicate", f"tools[{tool.name}]", f"{tool.name} is declared twice"))

@@ -111,7 +111,7 @@ class Simulator:
     async def _control(self, connection: Connection, name: str) -> None:
         match connection.method, name:
             case "GET", "log":
-                body: Any = [seen.row() for seen in self.requests]
+                body: Any = {"requests": [seen.row() for seen in self.requests]}
             case "GET", "verdict":
                 body = self.verdict()
             case "POST", "script":

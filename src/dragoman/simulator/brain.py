@@ -66,17 +66,22 @@ def _search(patterns: tuple[re.Pattern[str], ...], text: str) -> str | None:
 
 
 def plain(text: str) -> str:
-    """A user's text without what clients put around it."""
-    return without(_PROJECT.sub("", _ASIDE.sub("", text))).strip()
+    """A user's text without what clients put around it, directives left out too."""
+    return without(bare(text)).strip()
+
+
+def bare(text: str) -> str:
+    """The text without what clients put around it, directives kept."""
+    return _PROJECT.sub("", _ASIDE.sub("", text)).strip()
 
 
 def task(said: tuple[Said, ...]) -> tuple[str, str, int]:
     """The open task: its text, the same with directives, and the index of its message (-1 where there is none)."""
     start = max((i + 1 for i, s in enumerate(said) if s.role == "assistant" and not s.calls), default=0)
-    asked = [(i, s.text) for i, s in enumerate(said) if i >= start and s.role == "user" and plain(s.text)]
+    asked = [(i, s.text) for i, s in enumerate(said) if i >= start and s.role == "user" and bare(s.text)]
     acting = [(i, t) for i, t in asked if _ACTION.search(plain(t))]
     index, text = (acting or asked or [(-1, "")])[-1]
-    return plain(text), _ASIDE.sub("", text), index
+    return plain(text), bare(text), index
 
 
 def read_job(text: str) -> Job:

@@ -27,10 +27,10 @@ from dragoman.simulator.fields import (
     string,
     tagged,
     text,
+    text_part,
 )
 from dragoman.simulator.vendor import ModelCard, Vendor
 
-_TEXT_PART = record({"type": string, "text": text}, ("type",))
 _MEDIA: dict[str, Rule] = {
     "image_url": record({"type": string, "image_url": record({"url": text}, ("url",))}, ("image_url",)),
     "input_audio": record({"type": string, "input_audio": record({"data": text}, ("data",))}, ("input_audio",)),
@@ -44,8 +44,8 @@ _MEDIA: dict[str, Rule] = {
         ("video_url",),
     ),
 }
-_TEXTS = either(string, array(tagged({"text": _TEXT_PART}), 1))
-_PARTS = either(string, array(tagged({"text": _TEXT_PART, **_MEDIA}), 1))
+_TEXTS = either(string, array(tagged({"text": text_part}), 1))
+_PARTS = either(string, array(tagged({"text": text_part, **_MEDIA}), 1))
 _CALL = record(
     {
         "id": text,

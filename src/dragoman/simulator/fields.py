@@ -144,6 +144,13 @@ def record(table: Mapping[str, Rule], required: Sequence[str] = ()) -> Rule:
     return rule
 
 
+def text_part(value: Any, path: str) -> None:
+    """A part `{"type": "text", "text": "..."}` with something in it."""
+    mapping(value, path)
+    text(value.get("text"), f"{path}.text")
+    record({"type": string, "text": string})(value, path)
+
+
 def tagged(tables: Mapping[str, Rule], rule_name: str = "part_type") -> Rule:
     """An object whose `type` selects its rule."""
 

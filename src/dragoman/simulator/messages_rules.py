@@ -25,6 +25,7 @@ from dragoman.simulator.fields import (
     string,
     tagged,
     text,
+    text_part,
 )
 from dragoman.simulator.vendor import ModelCard, Vendor
 
@@ -44,7 +45,6 @@ def _source(*types: str, **further: Rule) -> Rule:
     )
 
 
-_TEXT = record({"type": string, "text": text}, ("text",))
 _MEDIA: dict[str, Rule] = {
     "image": record({"type": string, "source": _source(*_IMAGES)}, ("source",)),
     "audio": record({"type": string, "source": _source()}, ("source",)),
@@ -57,7 +57,7 @@ _RESULT = record(
     {
         "type": string,
         "tool_use_id": text,
-        "content": either(string, array(tagged({"text": _TEXT, **_MEDIA}))),
+        "content": either(string, array(tagged({"text": text_part, **_MEDIA}))),
         "is_error": boolean,
     },
     ("tool_use_id",),
@@ -65,9 +65,9 @@ _RESULT = record(
 _USE = record({"type": string, "id": text, "name": text, "input": mapping}, ("id", "name", "input"))
 _THINKING = record({"type": string, "thinking": string, "signature": string}, ("thinking",))
 _BLOCKS: dict[str, Rule] = {
-    "system": tagged({"text": _TEXT}),
-    "user": tagged({"text": _TEXT, **_MEDIA, "tool_result": _RESULT}),
-    "assistant": tagged({"text": _TEXT, "thinking": _THINKING, "tool_use": _USE}),
+    "system": tagged({"text": text_part}),
+    "user": tagged({"text": text_part, **_MEDIA, "tool_result": _RESULT}),
+    "assistant": tagged({"text": text_part, "thinking": _THINKING, "tool_use": _USE}),
 }
 
 
@@ -89,7 +89,7 @@ def _table(vendor: Vendor, card: ModelCard) -> Rule:
             "model": string,
             "messages": array(mapping, 1),
             "max_tokens": integer(1, card.max_output),
-            "system": either(string, array(tagged({"text": _TEXT}), 1)),
+            "system": either(string, array(tagged({"text": text_part}), 1)),
             "stop_sequences": array(string),
             "stream": boolean,
             "temperature": number(*vendor.temperature),

@@ -6,6 +6,7 @@ text" whatever the protocol. `cut` slices the bytes of a stream at places that r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import cycle
 from typing import Literal
@@ -19,6 +20,7 @@ from dragoman.simulator.memory import TOKEN_BYTES, tokens
 StepKind = Literal["start", "reasoning", "text", "call", "close", "finish", "usage", "done", "drop"]
 
 _FRAGMENTS = (1, 3, 2, 5, 4)
+_LEAD = re.compile(rb"[\xc2-\xf4]")
 _CUTS = (5, 61, 2, 127, 17, 1, 89, 350)
 _FINISH = {
     "length": "length",
@@ -67,7 +69,7 @@ def fragments(text: str) -> Iterator[str]:
 
 
 def cut(data: bytes, enabled: bool = True) -> Iterator[bytes]:
-    """The bytes in uneven pieces: records and characters are split."""
+    """The bytes in uneven pieces: records are split, and characters of several bytes wherever one is near."""
     if not enabled:
         yield data
         return
@@ -76,8 +78,11 @@ def cut(data: bytes, enabled: bool = True) -> Iterator[bytes]:
     for size in cycle(_CUTS):
         if position >= len(data):
             return
-        yield data[position : position + size * scale]
-        position += size * scale
+        end = position + size * scale
+        near = _LEAD.search(data, end, end + 80)
+        end = near.end() if near else end
+        yield data[position:end]
+        position = end
 
 
 def limited(turn: Turn, ask: Ask) -> Turn:

@@ -27,9 +27,9 @@ class SSEReader:
         "_event",
         "_limit",
         "_pieces",
+        "_plain",
         "_size",
         "_skip_lf",
-        "_slow",
         "broken",
         "comments",
     )
@@ -39,7 +39,7 @@ class SSEReader:
         self._pieces: list[bytes] = []
         self._size = 0
         self._limit = limit
-        self._slow = False
+        self._plain = False
         self._skip_lf = False
         self._bom = True
         self._event = ""
@@ -49,59 +49,73 @@ class SSEReader:
 
     def feed(self, data: bytes) -> list[tuple[str, bytes]]:
         """The events that are whole now. When one grew over the limit, those before it, and `broken` is set."""
-        out: list[tuple[str, bytes]] = []
+        if self._plain and data.find(b"\r") < 0:
+            end = len(data) - 2
+            if data.find(b"\n") == end and data[:6] == b"data: " and not self._buffer and end <= self._limit:
+                if data[end:] == b"\n\n" and not self._pieces:
+                    return [("", data[6:end])]
+            return self._feed_blocks(data)
         if self.broken is not None:
-            return out
+            return []
         if self._bom:
             data = self._buffer + data
             self._buffer = b""
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
                 self._buffer = data
-                return out
+                return []
             self._bom = False
             if data.startswith(b"\xef\xbb\xbf"):
                 data = data[3:]
-        if not self._slow and b"\r" in data:
-            self._slow = True
-        if b"\n" not in data and not self._slow:
-            self._hold(data)
-            return out
+            if b"\r" not in data:
+                self._plain = True
+                return self._feed_blocks(data)
+        self._plain = False
         if self._pieces:
             self._buffer += b"".join(self._pieces)
             self._pieces, self._size = [], 0
-        if self._slow:
-            self._feed_lines(data, out)
-        else:
-            self._feed_blocks(data, out)
-        return out
+        return self._feed_lines(data)
 
     def _hold(self, data: bytes) -> None:
         """A piece of a long line. Pieces are joined once, or a large event would cost its square."""
         self._pieces.append(data)
         self._size += len(data)
-        self._check(len(self._buffer) + self._size)
+        self._check(len(self._buffer) + self._size - 1)
 
-    def _feed_blocks(self, data: bytes, out: list[tuple[str, bytes]]) -> None:
+    def _feed_blocks(self, data: bytes) -> list[tuple[str, bytes]]:
         """The common case: only LF. Whole events are split in C."""
-        if self._buffer:
-            data = self._buffer + data
+        out: list[tuple[str, bytes]] = []
+        if self._buffer or self._pieces:
+            if b"\n" not in data:
+                self._hold(data)
+                return out
+            data = self._buffer + b"".join(self._pieces) + data
+            self._pieces, self._size = [], 0
         blocks = data.split(b"\n\n")
-        self._buffer = blocks.pop()
-        self._size = 0
+        self._buffer = rest = blocks.pop()
+        limit = self._limit
         for block in blocks:
-            if len(block) > self._limit:
+            if len(block) > limit:
                 self._check(len(block))
-                return
+                return out
             if block[:6] == b"data: " and b"\n" not in block:
                 out.append(("", block[6:]))
-            elif block:
+                continue
+            if block[:7] == b"event: ":
+                name, found, value = block[7:].partition(b"\ndata: ")
+                if found and b"\n" not in name and b"\n" not in value:
+                    out.append((name.decode("utf-8", "replace"), value))
+                    continue
+            if block:
                 for line in block.split(b"\n"):
                     self._line(line, out)
                 self._dispatch(out)
-        self._check(len(self._buffer))
+        if rest:
+            self._check(len(rest) - 1)
+        return out
 
-    def _feed_lines(self, data: bytes, out: list[tuple[str, bytes]]) -> None:
+    def _feed_lines(self, data: bytes) -> list[tuple[str, bytes]]:
         """Any line end. A CR at the end of a read may be half of a CRLF. `_size` counts the event's finished lines."""
+        out: list[tuple[str, bytes]] = []
         if self._skip_lf and data:
             if data[:1] == b"\n":
                 data = data[1:]
@@ -115,9 +129,10 @@ class SSEReader:
             self._size = self._size + len(line) + 1 if line else 0
             if self._size > self._limit + 1:
                 self._check(self._size)
-                return
+                return out
             self._line(line, out)
-        self._check(self._size + len(self._buffer))
+        self._check(self._size + len(self._buffer) - 1)
+        return out
 
     def _line(self, line: bytes, out: list[tuple[str, bytes]]) -> None:
         if not line:
@@ -141,8 +156,10 @@ class SSEReader:
         self._event = ""
 
     def _check(self, size: int) -> None:
+        """What is not over yet may end in a line end, which is not counted: hence the callers' `- 1`."""
         if size > self._limit:
             self._buffer, self._pieces, self._data = b"", [], []
+            self._plain = False
             self.broken = ErrorInfo("protocol", f"the upstream sent an event of over {self._limit} bytes")
 
     def end(self) -> list[tuple[str, bytes]]:

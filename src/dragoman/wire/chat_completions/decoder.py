@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from dragoman.core.events import Event, Failed, Finished, Incomplete, IncompleteReason, Noted, RawFrame, Started
+from dragoman.core.events import Event, Finished, Incomplete, IncompleteReason, Noted, RawFrame, Started
 from dragoman.core.messages import ProviderState
 from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
@@ -58,13 +58,12 @@ class Decoder(StreamDecoder):
 
     def on_event(self, name: str, data: bytes, out: list[Event]) -> None:
         """Reads one SSE event."""
-        if data[:6] == b"[DONE]":
-            self._done(out)
-            return
         if name == "error":
             self.fail(error_event(data), out)
-            return
-        self._chunk(read_chunk(data), data, out)
+        elif data[:6] == b"[DONE]":
+            self._done(out)
+        else:
+            self._chunk(read_chunk(data), data, out)
 
     def _done(self, out: list[Event]) -> None:
         if self._finish is not None:
@@ -193,7 +192,8 @@ class Decoder(StreamDecoder):
             self._reason(delta, out)
         content = delta.content
         if content:
-            self._settle_thought(out)
+            if self._details is not None or self._thought.held:
+                self._settle_thought(out)
             if not self._text.plain:
                 content = self._text.take(content)
             self.assembler.text(content, out)
@@ -321,7 +321,7 @@ class Decoder(StreamDecoder):
         """The terminal event that the finish reason stands for."""
         raw = self._finish or ""
         if raw in _BROKEN:
-            self.finish(Failed(ErrorInfo("server", f"the upstream broke its answer off: {raw}")), out)
+            self.fail(ErrorInfo("server", f"the upstream broke its answer off: {raw}"), out)
             return
         reason = _INCOMPLETE.get(raw)
         if reason is None and self._refused:

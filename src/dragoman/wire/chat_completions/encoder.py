@@ -6,6 +6,7 @@ one join. A failed stream ends with an error object and nothing after it: no fin
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -51,8 +52,7 @@ def finish_reason(end: Finished | Incomplete) -> str:
 def notes_frame(notes: list[Note]) -> Frame:
     """Notes that were made while the stream ran, as a comment: ASCII, on one line."""
     items = [{"code": note.code, "field": note.field} for note in notes]
-    text = _json(items).decode().encode("ascii", "backslashreplace")
-    return (":", b"dragoman-notes " + text)
+    return (":", b"dragoman-notes " + json.dumps(items, separators=(",", ":")).encode("ascii"))
 
 
 def citation(data: Raw) -> Raw:
@@ -92,6 +92,7 @@ class Encoder:
         self._thinking = False
         self._gap = False
         self._notes: list[Note] = []
+        self._usage: Usage | None = None
 
     def preamble(self) -> list[Frame]:
         """The chunk that tells the role. Given once."""
@@ -113,7 +114,7 @@ class Encoder:
                 self._reasoning(event.text, out)  # type: ignore[union-attr]
             elif kind is ArgumentsDelta:
                 out.append(("", self._arguments + _json(event.text) + self._arguments_end))  # type: ignore[union-attr]
-            elif kind is UsageSeen or kind is BlockEnd:
+            elif kind is BlockEnd:
                 continue
             else:
                 self._other(event, out)
@@ -140,6 +141,8 @@ class Encoder:
             out.append(("", self._start + b'"annotations":[' + bytes(citation(event.data)) + b"]" + _END))
         elif isinstance(event, Noted):
             self._notes.append(event.note)
+        elif isinstance(event, UsageSeen):
+            self._usage = event.usage
         elif isinstance(event, Failed):
             self._tail_notes(out)
             out.append(("", encode_error(event.error)))
@@ -170,11 +173,11 @@ class Encoder:
         self._tail_notes(out)
         out.append(("", self._start + b'},"finish_reason":"%b"}]}' % finish_reason(end).encode()))
         if self._view.include_usage:
-            self._usage(end.usage, out)
+            self._report(end.usage or self._usage, out)
         out.append(DONE)
         self.ended = True
 
-    def _usage(self, usage: Usage | None, out: list[Frame]) -> None:
+    def _report(self, usage: Usage | None, out: list[Frame]) -> None:
         report = write_usage(usage)
         if report is not None:
             out.append(("", self._head + b',"choices":[],"usage":' + _json(report) + b"}"))

@@ -27,7 +27,8 @@ from dragoman.core.messages import (
 )
 from dragoman.errors import InvalidRequest
 from dragoman.wire.messages.marker import LABEL, SEAL, read_label
-from dragoman.wire.messages.parse import absent, compact, is_object, is_string, present, read
+from dragoman.wire.messages.slices import compact, is_object, is_string
+from dragoman.wire.parse import absent, present, read
 
 Filled = Annotated[str, Meta(min_length=1)]
 
@@ -243,7 +244,7 @@ def block_of(raw: Raw, role: str, path: str) -> Block:
     kind = read(raw, _Kind, path).type
     if _ROLE_OF.get(kind, role) != role:
         raise InvalidRequest(
-            f"{path}: a {kind} block cannot stand in a message of role {role}; move it to the {_ROLE_OF[kind]}",
+            f"{path}.type: a {kind} block cannot stand in a message of role {role}; move it to the {_ROLE_OF[kind]}",
             param=f"{path}.type",
         )
     reader = _READERS.get(kind)
@@ -270,6 +271,6 @@ def system_of(content: Raw, path: str) -> tuple[Text, ...]:
         here = f"{path}[{index}]"
         kind = read(raw, _Kind, here).type
         if kind != "text":
-            raise InvalidRequest(f"{here}: system text has only text blocks, not {kind!r}", param=f"{here}.type")
+            raise InvalidRequest(f"{here}.type: system text has only text blocks, not {kind!r}", param=f"{here}.type")
         out.append(text_of(raw, here))
     return tuple(out)

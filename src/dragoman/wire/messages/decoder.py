@@ -14,9 +14,9 @@ from msgspec import Raw
 
 from dragoman.core.events import Event, Failed, Finished, Incomplete, Noted, RawFrame, Started, Terminal, UsageSeen
 from dragoman.core.notes import Note
-from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
+from dragoman.wire.chat_completions.shapes import read_json
 from dragoman.wire.messages.errors import info_of, refusal_in
 from dragoman.wire.messages.sequence import Kind, Open, Sequence, nameless
 from dragoman.wire.messages.usage import later, usage_of
@@ -87,7 +87,7 @@ class Decoder(StreamDecoder):
 
     def close_blocks(self, out: list[Event], *, complete: bool) -> None:
         """Closes what is open."""
-        self.blocks.finish(out, complete=complete)
+        self.blocks.finish(out, complete=complete, broken=not isinstance(self._end, Incomplete))
 
     def on_event(self, name: str, data: bytes, out: list[Event]) -> None:
         """Reads one event. Raises Malformed when it is not JSON."""
@@ -218,9 +218,11 @@ class Decoder(StreamDecoder):
 def _lenient(data: bytes) -> _Frame:
     """A frame in which some field has a wrong type: the others count."""
     try:
-        fields = _FIELDS.decode(data)
-        data.decode()
-    except _BAD as error:
+        try:
+            fields = _FIELDS.decode(data)
+        except _BAD:  # half of a surrogate pair, perhaps: models are cut between tokens
+            fields = _FIELDS.decode(msgspec.json.encode(read_json(data)))
+    except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
     index = _value(fields.get("index", Raw()))
     delta = {key: _value(raw) for key, raw in _fields(fields.get("delta", Raw())).items()}

@@ -2,8 +2,9 @@
 
 In: starts, deltas and stops, each with an index. Out: canonical block events, one block after another. One block is
 live and its deltas pass at once; blocks that start while a call is still open wait until it stops, or until its input
-is a whole JSON object. A text or thinking block that is never stopped gives way to the next one. Knows no JSON of
-events.
+is a whole JSON object. A text or thinking block that is never stopped gives way to the next one. The end of a block is
+told when the next one starts or the message ends: only then it is known whether the block was whole, since vendors
+also stop the block that their length limit cut. Knows no JSON of events.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PLAIN = {
 class Open:
     """A block that is being received, live or waiting."""
 
-    __slots__ = ("emitted", "fields", "index", "kind", "notes", "number", "parts", "signature", "stopped", "whole")
+    __slots__ = ("fields", "index", "kind", "notes", "number", "parts", "signature", "stopped", "whole")
 
     def __init__(self, kind: Kind, index: int, fields: dict[str, Raw]) -> None:
         self.kind = kind
@@ -49,7 +50,6 @@ class Open:
         self.fields = fields
         self.number = -1
         self.parts: list[str] = []
-        self.emitted = 0
         self.notes: list[Raw] = []
         self.signature = ""
         self.stopped = False
@@ -72,7 +72,7 @@ class Sequence:
     @property
     def in_call(self) -> bool:
         """Whether a call is open or waiting."""
-        return any(b.kind == "call" for b in (self.live, *self.waiting) if b is not None)
+        return any(b.kind == "call" and not b.stopped for b in (self.live, *self.waiting) if b is not None)
 
     def start(self, kind: Kind, index: int, fields: dict[str, Raw], out: list[Event]) -> Open:
         """A block starts. One of the same index that is still open was forgotten by the vendor, and ends."""
@@ -82,7 +82,7 @@ class Sequence:
         block = Open(kind, index, fields)
         self.called = self.called or kind == "call"
         live = self.live
-        if live is not None and not self.waiting and (live.kind != "call" or _is_object("".join(live.parts))):
+        if live is not None and not self.waiting and _gives_way(live):
             self._close(True, out)
             live = None
         if live is None:
@@ -96,17 +96,16 @@ class Sequence:
     def find(self, index: int) -> Open | None:
         """The open block of this index."""
         live = self.live
-        if live is not None and live.index == index:
+        if live is not None and live.index == index and not live.stopped:
             return live
         return next((b for b in reversed(self.waiting) if b.index == index and not b.stopped), None)
 
     def add(self, block: Open, text: str, out: list[Event]) -> None:
         """More text, thinking or arguments."""
         block.parts.append(text)
-        if block is self.live:
+        if block is self.live and block.kind != "opaque":
             if block.number < 0:
                 self._open(block, out)
-            block.emitted = len(block.parts)
             out.append(_delta(block.kind, text))
 
     def annotate(self, block: Open, data: Raw, out: list[Event]) -> None:
@@ -123,37 +122,37 @@ class Sequence:
         if block is None:
             return
         block.stopped = True
-        if block is self.live:
+        while self.live is not None and self.waiting and _gives_way(self.live):
             self._close(True, out)
-            self._promote(out)
+            self._raise(out)
 
-    def finish(self, out: list[Event], *, complete: bool) -> None:
-        """The turn is over: closes what is open, and lets out what waits."""
+    def finish(self, out: list[Event], *, complete: bool, broken: bool = False) -> None:
+        """The turn is over: closes what is open, and lets out what waits.
+
+        complete False: something was cut. broken: by the connection, so that what was stopped is whole; else by the
+        vendor, who stops also the block that it cut - the last one.
+        """
         while self.live is not None or self.waiting:
             if self.live is None:
                 self._raise(out)
             live = self.live
             if live is not None:
-                self._close(complete or live.stopped, out)
+                last = not self.waiting
+                whole = live.stopped and (broken or not last or live.kind == "opaque")
+                if live.kind == "call":
+                    whole = live.stopped and _is_object("".join(live.parts) or live.whole or "{}")
+                self._close(complete or whole, out)
 
     # -- the machine
-
-    def _promote(self, out: list[Event]) -> None:
-        while self.live is None and self.waiting:
-            self._raise(out)
-            live: Open | None = self.live
-            if live is not None and (live.stopped or (self.waiting and live.kind != "call")):
-                self._close(True, out)
 
     def _raise(self, out: list[Event]) -> None:
         """The first of the waiting becomes live and gives what it has."""
         block = self.live = self.waiting.pop(0)
-        if block.parts or block.notes or block.kind == "call":
+        if block.kind != "opaque" and (block.parts or block.notes or block.kind == "call"):
             self._open(block, out)
             out.extend(AnnotationSeen(note) for note in block.notes)
             if text := "".join(block.parts):
                 out.append(_delta(block.kind, text))
-            block.emitted = len(block.parts)
 
     def _open(self, block: Open, out: list[Event]) -> None:
         block.number = self._next
@@ -202,7 +201,11 @@ class Sequence:
             shell = self._shell(block)
             assert isinstance(shell, ToolCall)
             return ToolCall(
-                shell.id, shell.name, text, invalid=bool(text) and not is_json(text), state=self._call_state(block, text)
+                shell.id,
+                shell.name,
+                text,
+                invalid=bool(text) and not is_json(text),
+                state=self._call_state(block, text),
             )
         signature = block.signature or None
         state = None
@@ -252,6 +255,11 @@ def _delta(kind: Kind, text: str) -> Event:
     if kind == "text":
         return TextDelta(text)
     return ReasoningDelta(text) if kind == "thinking" else ArgumentsDelta(text)
+
+
+def _gives_way(block: Open) -> bool:
+    """Whether the live block may close because another one is there."""
+    return block.stopped or block.kind != "call" or _is_object("".join(block.parts))
 
 
 def _is_object(text: str) -> bool:

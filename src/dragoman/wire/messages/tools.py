@@ -12,7 +12,8 @@ from msgspec import Raw
 from dragoman.core.tools import Tool, ToolChoice, ToolRef
 from dragoman.errors import InvalidRequest
 from dragoman.wire.messages.blocks import Filled
-from dragoman.wire.messages.parse import absent, compact, is_object, present, read
+from dragoman.wire.messages.slices import compact, is_object
+from dragoman.wire.parse import absent, present, read
 
 _OWN = frozenset({"type", "name", "description", "input_schema", "strict", "defer_loading", "cache_control"})
 

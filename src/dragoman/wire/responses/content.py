@@ -13,7 +13,8 @@ from msgspec import Raw
 
 from dragoman.core.messages import Media, MediaKind, Opaque, Text
 from dragoman.core.notes import Note
-from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_null, is_object, is_string, read, text_of
+from dragoman.wire.parse import absent, read
+from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_object, is_string, text_of
 
 
 class _Url(msgspec.Struct):
@@ -50,7 +51,7 @@ _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text"})
 
 def decode_parts(raw: Raw | None, path: str, role: str, notes: list[Note]) -> list[Text | Media | Opaque]:
     """A message's content: a string, a list of parts, or null."""
-    if raw is None or is_null(raw):
+    if raw is None or absent(raw):
         return []
     if is_string(raw):
         return [Text(read(raw, str, path))]
@@ -76,7 +77,7 @@ def decode_parts(raw: Raw | None, path: str, role: str, notes: list[Note]) -> li
 
 
 def _known(part: _Part, path: str, notes: list[Note]) -> Text | Media | None:
-    if not is_null(part.prompt_cache_breakpoint):
+    if not absent(part.prompt_cache_breakpoint):
         notes.append(Note("cache_mark_dropped", path, "prompt_cache_breakpoint"))
     kind = part.type
     if kind in _TEXTS or (kind is None and part.text is not None):
@@ -107,9 +108,9 @@ def _media(kind: MediaKind, url: str | None, part: _Part, path: str, detail: str
     if not url and not part.file_id:
         raise invalid(path, f"{path} has neither a URL nor a file_id; add one")
     options: dict[str, Raw] = {}
-    if not is_null(part.fps):
+    if not absent(part.fps):
         options["fps"] = part.fps
-    if not is_null(part.media_resolution):
+    if not absent(part.media_resolution):
         options["media_resolution"] = part.media_resolution
     extra = Raw(msgspec.json.encode(options)) if options else None
     media_type, data = split_data_url(url)
@@ -146,7 +147,7 @@ def split_data_url(url: str | None) -> tuple[str | None, str | None]:
 
 def decode_output(raw: Raw | None, path: str, notes: list[Note]) -> tuple[tuple[Any, ...], bool, bool]:
     """A tool output: its parts, whether it was a plain string, whether it says that the tool failed."""
-    if raw is None or is_null(raw):
+    if raw is None or absent(raw):
         return (), False, False
     if is_string(raw):
         return (Text(read(raw, str, path)),), True, False

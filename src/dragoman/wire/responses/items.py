@@ -30,8 +30,9 @@ from dragoman.core.messages import (
 )
 from dragoman.core.notes import Note
 from dragoman.core.tools import Tool, ToolKind
+from dragoman.wire.parse import absent, read
 from dragoman.wire.responses.content import decode_output, decode_parts
-from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_null, is_object, is_string, read, text_of
+from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_object, is_string, text_of
 from dragoman.wire.responses.tools import decode_tools
 
 SEAL = "dgm1."
@@ -53,7 +54,9 @@ class _Thought(msgspec.Struct):
     text: str = ""
 
 
-class _Item(msgspec.Struct):
+class Item(msgspec.Struct):
+    """The fields of all item types that anything here reads."""
+
     type: str | None = None
     role: str | None = None
     id: str | None = None
@@ -72,9 +75,10 @@ class _Item(msgspec.Struct):
     operation: Raw = NOTHING
     output: Raw = NOTHING
     tools: list[Raw] | None = None
+    execution: str | None = None
 
 
-_CALLS: dict[str, ToolKind] = {
+CALLS: dict[str, ToolKind] = {
     "function_call": "function",
     "custom_tool_call": "custom",
     "local_shell_call": "local_shell",
@@ -82,7 +86,9 @@ _CALLS: dict[str, ToolKind] = {
     "apply_patch_call": "apply_patch",
     "tool_search_call": "tool_search",
 }
-_OUTPUTS: dict[str, ToolKind] = {kind + "_output": value for kind, value in _CALLS.items()} | {
+"""Item types that are calls for the client to run."""
+
+_OUTPUTS: dict[str, ToolKind] = {kind + "_output": value for kind, value in CALLS.items()} | {
     "custom_tool_call_output": "custom",
     "tool_search_output": "tool_search",
 }
@@ -115,12 +121,12 @@ class _Reader:
 
     def item(self, raw: Raw, path: str) -> None:
         """Reads one item."""
-        item = read(raw, _Item, path)
+        item = read(raw, Item, path)
         kind = item.type or ("message" if item.role else "item_reference" if item.id else None)
         if kind is None:
             raise invalid(f"{path}.type", f"{path} has neither a type nor a role; add one")
-        if kind in _CALLS:
-            self._call(item, _CALLS[kind], raw, path)
+        if kind in CALLS:
+            self._call(item, CALLS[kind], raw, path)
         elif kind in _OUTPUTS:
             self._output(item, kind, path)
         elif kind in _OTHERS:
@@ -128,7 +134,7 @@ class _Reader:
         else:
             self.add("assistant", Opaque(kind, raw, "responses"))
 
-    def message(self, item: _Item, raw: Raw, path: str) -> None:
+    def message(self, item: Item, raw: Raw, path: str) -> None:
         """A message of any role."""
         role = item.role or "user"
         if role not in _ROLES:
@@ -148,19 +154,19 @@ class _Reader:
             return
         self.messages.append(Message(cast(Role, role), tuple(parts) or (Text(""),)))
 
-    def agent_message(self, item: _Item, raw: Raw, path: str) -> None:
+    def agent_message(self, item: Item, raw: Raw, path: str) -> None:
         """What another agent said to this one."""
         self.close()
         parts = decode_parts(item.content, f"{path}.content", "tool", self.notes)
         if parts:
             self.messages.append(Message("user", tuple(parts), item.author))
 
-    def reasoning(self, item: _Item, raw: Raw, path: str) -> None:
+    def reasoning(self, item: Item, raw: Raw, path: str) -> None:
         """Thinking: ours under a seal, a vendor's own under its encryption, or plain."""
-        text, found = _thoughts(item.content, f"{path}.content", "")
+        text, found = thoughts(item.content, f"{path}.content", "")
         summary = False
         if not text:
-            short, _ = _thoughts(item.summary, f"{path}.summary", "\n\n")
+            short, _ = thoughts(item.summary, f"{path}.summary", "\n\n")
             text, summary = short, bool(short)
         sealed = item.encrypted_content or ""
         if sealed.startswith(SEAL):
@@ -178,7 +184,7 @@ class _Reader:
             presence: Presence = "text" if text else "empty" if found else "absent"
             self.add("assistant", Reasoning(text, presence, item_id=item.id, summary=summary))
 
-    def _call(self, item: _Item, kind: ToolKind, raw: Raw, path: str) -> None:
+    def _call(self, item: Item, kind: ToolKind, raw: Raw, path: str) -> None:
         call_id = item.call_id or item.id
         if not call_id:
             if kind == "tool_search":
@@ -190,7 +196,7 @@ class _Reader:
             name = kind
         elif not name:
             raise invalid(f"{path}.name", f"{path}.name is missing; add the name of the tool that was called")
-        arguments = _arguments(item, kind, path)
+        arguments = call_arguments(item, kind, path)
         self._kinds[call_id] = kind
         bad = kind != "custom" and bool(arguments) and not is_json(arguments)
         self.add(
@@ -198,7 +204,7 @@ class _Reader:
             ToolCall(call_id, name or kind, arguments, kind, item.namespace, item.id, bad, item.status),
         )
 
-    def _output(self, item: _Item, kind: str, path: str) -> None:
+    def _output(self, item: Item, kind: str, path: str) -> None:
         call_id = item.call_id or item.id
         if not call_id:
             if kind == "tool_search_output":
@@ -225,23 +231,23 @@ class _Reader:
             ),
         )
 
-    def compacted(self, item: _Item, raw: Raw, path: str) -> None:
+    def compacted(self, item: Item, raw: Raw, path: str) -> None:
         """A history that stands folded in a blob."""
         self.close()
         if not item.encrypted_content:
             raise invalid(f"{path}.encrypted_content", f"{path}.encrypted_content is missing; send the item as it came")
         self.messages.append(Message("user", (Compaction(item.encrypted_content, item.id),)))
 
-    def trigger(self, item: _Item, raw: Raw, path: str) -> None:
+    def trigger(self, item: Item, raw: Raw, path: str) -> None:
         """The client asks for compaction."""
         self.compaction = True
 
-    def more_tools(self, item: _Item, raw: Raw, path: str) -> None:
+    def more_tools(self, item: Item, raw: Raw, path: str) -> None:
         """Declarations that stand in the input."""
         self.tools += decode_tools(item.tools or (), f"{path}.tools")
 
 
-_OTHERS: dict[str, Callable[[_Reader, _Item, Raw, str], None]] = {
+_OTHERS: dict[str, Callable[[_Reader, Item, Raw, str], None]] = {
     "message": _Reader.message,
     "reasoning": _Reader.reasoning,
     "agent_message": _Reader.agent_message,
@@ -253,9 +259,9 @@ _OTHERS: dict[str, Callable[[_Reader, _Item, Raw, str], None]] = {
 }
 
 
-def _thoughts(raw: Raw, path: str, between: str) -> tuple[str, bool]:
+def thoughts(raw: Raw, path: str, between: str) -> tuple[str, bool]:
     """The joined texts of reasoning parts, and whether there was any part."""
-    if is_null(raw):
+    if absent(raw):
         return "", False
     if is_string(raw):
         return read(raw, str, path), True
@@ -263,13 +269,13 @@ def _thoughts(raw: Raw, path: str, between: str) -> tuple[str, bool]:
     return between.join(part.text for part in parts), bool(parts)
 
 
-def _arguments(item: _Item, kind: ToolKind, path: str) -> str:
+def call_arguments(item: Item, kind: ToolKind, path: str) -> str:
     """A call's arguments as text, whatever field the item type keeps them in."""
     field = {"custom": "input", "local_shell": "action", "shell": "action", "apply_patch": "operation"}.get(
         kind, "arguments"
     )
     raw: Raw = getattr(item, field)
-    if is_null(raw):
+    if absent(raw):
         return "" if kind in ("function", "custom") else "{}"
     if is_string(raw):
         return read(raw, str, f"{path}.{field}")

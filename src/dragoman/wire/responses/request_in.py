@@ -16,7 +16,8 @@ from msgspec import Raw
 from dragoman.core.messages import Message, Text
 from dragoman.core.notes import Note
 from dragoman.core.request import EFFORTS, Effort, ReasoningAsk, Request, ResponseFormat
-from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_null, is_string, read, read_body
+from dragoman.wire.parse import absent, read, read_object
+from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_string
 from dragoman.wire.responses.items import decode_items
 from dragoman.wire.responses.tools import decode_choice, decode_tools
 from dragoman.wire.responses.view import ECHO_DEFAULTS, View
@@ -74,7 +75,7 @@ class _Fields:
     """The top-level fields of a body, read one by one; null counts as absent."""
 
     def __init__(self, body: bytes) -> None:
-        self.raw = {name: raw for name, raw in read_body(body).items() if not is_null(raw)}
+        self.raw = {name: raw for name, raw in read_object(body).items() if not absent(raw)}
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """A field as `kind`, or None."""
@@ -208,7 +209,7 @@ def _reasoning(fields: _Fields, params: dict[str, Raw], notes: list[Note]) -> Re
             raise invalid(
                 "reasoning.effort", f"reasoning.effort must be one of {', '.join(EFFORTS)}, not {asked.effort!r}"
             )
-    if not is_null(asked.mode):
+    if not absent(asked.mode):
         params["reasoning.mode"] = asked.mode
     summary = asked.summary or asked.generate_summary
     return ReasoningAsk(True, effort, summary=summary, context=asked.context)
@@ -218,7 +219,7 @@ def _text(fields: _Fields, params: dict[str, Raw]) -> ResponseFormat | None:
     text = fields.get("text", _TextOptions)
     if text is None:
         return None
-    if not is_null(text.verbosity):
+    if not absent(text.verbosity):
         params["verbosity"] = text.verbosity
     form = text.format
     if form is None:
@@ -231,9 +232,9 @@ def _text(fields: _Fields, params: dict[str, Raw]) -> ResponseFormat | None:
         raise invalid(
             "text.format.type", f"text.format.type must be text, json_object or json_schema, not {form.type!r}"
         )
-    if not is_null(form.json_schema):
+    if not absent(form.json_schema):
         form = read(form.json_schema, _Form, "text.format.json_schema")
-    if is_null(form.schema):
+    if absent(form.schema):
         raise invalid("text.format.schema", "text.format.schema is missing; add the JSON Schema")
     return ResponseFormat("json_schema", form.name, form.schema, form.strict, form.description)
 

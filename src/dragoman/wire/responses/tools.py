@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.tools import Grammar, Tool, ToolChoice, ToolKind, ToolRef
-from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_null, is_string, read
+from dragoman.wire.parse import absent, read
+from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_string
 
 BUILT_IN: dict[str, ToolKind] = {
     "local_shell": "local_shell",
@@ -71,9 +72,9 @@ def decode_tools(raws: Iterable[Raw], path: str, *, loaded: bool = False) -> lis
 
 def _tool(raw: Raw, path: str, group: _Group, out: list[Tool]) -> None:
     tool = read(raw, _Tool, path)
-    kind = tool.type or ("function" if is_null(tool.custom) else "custom")
+    kind = tool.type or ("function" if absent(tool.custom) else "custom")
     inner = tool.function if kind == "function" else tool.custom if kind == "custom" else NOTHING
-    if not is_null(inner):
+    if not absent(inner):
         path = f"{path}.{kind}"
         deferred = tool.defer_loading
         raw, tool = inner, read(inner, _Tool, path)
@@ -102,7 +103,7 @@ def _named(tool: _Tool, kind: str, raw: Raw, path: str, group: _Group) -> Tool:
         tool.name,
         "custom" if kind == "custom" else "function",
         tool.description,
-        None if kind == "custom" or is_null(tool.parameters) else tool.parameters,
+        None if kind == "custom" or absent(tool.parameters) else tool.parameters,
         tool.strict,
         group.name,
         group.description,
@@ -114,7 +115,7 @@ def _named(tool: _Tool, kind: str, raw: Raw, path: str, group: _Group) -> Tool:
 
 
 def _built_in(tool: _Tool, kind: str, raw: Raw, group: _Group) -> Tool:
-    schema = None if is_null(tool.parameters) else tool.parameters
+    schema = None if absent(tool.parameters) else tool.parameters
     plain = len(msgspec.json.decode(raw, type=dict[str, Raw])) == 1
     return Tool(
         kind,
@@ -165,7 +166,7 @@ class _Choice(msgspec.Struct):
 
 def decode_choice(raw: Raw | None, tools: Iterable[Tool]) -> ToolChoice | None:
     """The tool choice. tools: all that are declared; a hosted tool that is forced must be among them."""
-    if raw is None or is_null(raw):
+    if raw is None or absent(raw):
         return None
     if is_string(raw):
         word = read(raw, str, "tool_choice")

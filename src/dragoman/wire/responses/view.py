@@ -20,7 +20,7 @@ ECHO_DEFAULTS: dict[str, bytes] = {
     "prompt_cache_key": b"null",
     "reasoning": b'{"effort":null,"summary":null}',
     "safety_identifier": b"null",
-    "service_tier": b'"auto"',
+    "service_tier": b'"default"',
     "store": b"true",
     "temperature": b"1.0",
     "text": b'{"format":{"type":"text"}}',

@@ -1,0 +1,159 @@
+"""One request's life: read, take in, answer, log. The plain ASGI side of the three POST roads.
+
+In: an ASGI scope with `receive` and `send`. Out: exactly one answer in the client's own protocol, and one log line.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from dragoman.client.run import EventSink, Run
+from dragoman.core.events import Failed, Finished, Incomplete
+from dragoman.core.messages import WireName
+from dragoman.core.notes import Note
+from dragoman.errors import ConfigError, DragomanError, ErrorInfo
+from dragoman.gateway import answers, counting
+from dragoman.gateway.body import Gone, detect, read_body
+from dragoman.gateway.gate import Gate
+from dragoman.gateway.intake import Ask, take_in
+from dragoman.gateway.notes import unique
+from dragoman.gateway.stream import Result, StreamAnswer
+from dragoman.gateway.whole import WholeAnswer
+from dragoman.gateway.wires import ID_PREFIX, wire
+from dragoman.telemetry.log import Line
+
+
+class Flow:
+    """One request on the road of one protocol."""
+
+    def __init__(self, gate: Gate, road: WireName, scope: Scope, receive: Receive, send: Send) -> None:
+        self._gate = gate
+        self._road = road
+        self._wire: WireName = road
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._id = gate.mint("req_")
+        self._began = gate.clock()
+        self._ask: Ask | None = None
+        self._result = Result()
+
+    async def run(self) -> None:
+        """Answers the request."""
+        refused: ErrorInfo | None = None
+        try:
+            try:
+                ask = self._ask = await self._take_in()
+            except Gone:
+                self._result.status, refused = 499, ErrorInfo("aborted", "the client went away")
+            except DragomanError as error:
+                refused = as_refusal(error)
+                self._result.status = await self._refuse(refused)
+            except Exception as error:  # boundary: a defect of ours is told in the client's own shape
+                self._gate.log.trouble("defect", error, id=self._id, path=self._scope["path"])
+                refused = ErrorInfo("internal", "the gateway failed on this request; its log says where")
+                self._result.status = await self._refuse(refused)
+            else:
+                await self._answer(ask)
+        finally:
+            self._log(refused)
+
+    async def _take_in(self) -> Ask:
+        body = await read_body(self._scope, self._receive, self._gate.max_body)
+        self._wire, notes = detect(self._road, body)
+        return await take_in(
+            self._gate,
+            self._wire,
+            body,
+            headers=Headers(scope=self._scope),
+            id=self._gate.mint(ID_PREFIX[self._wire]),
+            request_id=self._id,
+            notes=notes,
+        )
+
+    async def _answer(self, ask: Ask) -> None:
+        """Gives the answer."""
+        gate = self._gate
+
+        def start(sink: EventSink) -> Run:
+            return gate.engine.start(ask.plan, sink, stages=ask.stages)
+
+        if not ask.stream:
+            whole = WholeAnswer(ask, store=gate.sessions, present=self._present, mint=gate.mint, now=gate.now)
+            self._result = whole.result
+            await whole.serve(start, self._receive, self._send, lambda: self._headers(ask, whole.result.notes))
+            return
+        package = wire(ask.wire)
+        make = package.NativeEncoder if ask.plan.native else package.Encoder
+        stream = StreamAnswer(
+            ask,
+            make(ask.view, gate.mint, int(gate.now()), ask.id),
+            gate.settings.timeouts,
+            store=gate.sessions,
+            present=self._present,
+            headers=self._headers(ask, ()),
+            now=gate.now,
+        )
+        self._result = stream.result
+        await stream.serve(start, self._receive, self._send)
+
+    def _headers(self, ask: Ask, late: tuple[Note, ...] | list[Note]) -> answers.Headers:
+        return [*answers.id_headers(ask.wire, self._id), *answers.told(ask.resolved.name, (*ask.notes, *late))]
+
+    def _present(self, info: ErrorInfo) -> ErrorInfo:
+        return answers.presentable(info, self._gate.redact)
+
+    async def _refuse(self, info: ErrorInfo) -> int:
+        status, body, headers = answers.error_answer(self._present(info), self._wire, self._id)
+        await answers.send_json(self._send, status, body, [*answers.id_headers(self._wire, self._id), *headers])
+        return status
+
+    # -- the log
+
+    def _log(self, refused: ErrorInfo | None) -> None:
+        ask, result = self._ask, self._result
+        end = result.end
+        error = refused or (end.error if isinstance(end, Failed) else None)
+        if ask is not None and result.usage is not None and result.usage.prompt is not None:
+            estimated = counting.estimate(ask.request)
+            self._gate.calibration.observe(ask.resolved.name, estimated, result.usage.prompt)
+        self._gate.log.request(
+            Line(
+                id=self._id,
+                wire=self._wire,
+                path=self._scope["path"],
+                asked=ask.view.model if ask else "",
+                used=ask.resolved.name if ask else "",
+                account=ask.plan.account if ask else "",
+                status=result.status,
+                outcome=outcome(result, refused),
+                stream=ask.stream if ask else False,
+                usage=result.usage,
+                notes=unique((*(ask.notes if ask else ()), *result.notes)),
+                error=error,
+                latency=self._gate.clock() - self._began,
+                first_byte=result.first_byte,
+                attempts=result.attempts,
+            )
+        )
+
+
+def as_refusal(error: DragomanError) -> ErrorInfo:
+    """An error before the call as the client sees it. What is wrong in the configuration cannot be mended by asking
+    again, so it is no 5xx, on which clients insist."""
+    if isinstance(error, ConfigError):
+        return msgspec.structs.replace(error.info, status=400, code=error.info.code or "gateway_config")
+    return error.info
+
+
+def outcome(result: Result, refused: ErrorInfo | None) -> str:
+    """How the request ended, in a word."""
+    if refused is not None:
+        return "refused"
+    if isinstance(result.end, Finished):
+        return "finished"
+    if isinstance(result.end, Incomplete):
+        return "incomplete"
+    return "aborted" if isinstance(result.end, Failed) and result.end.error.kind == "aborted" else "failed"

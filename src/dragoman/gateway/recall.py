@@ -1,0 +1,157 @@
+"""What an assistant turn is known by, so that its reasoning is found again when a client sends the turn back.
+
+Pure. A turn's digest is made of what a client keeps: visible text without regard to white space, and each call's id,
+name and arguments as a JSON value (key order, spacing and `1` against `1.0` change nothing). Vendors reuse call ids
+between conversations, so the digest of the message before breaks ties.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from dragoman.core.messages import Media, Message, ProviderState, Reasoning, Text, ToolCall, ToolReference, ToolResult
+from dragoman.store.vault import VaultEntry
+
+
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A reasoning block and how many other blocks of its turn stood before it."""
+
+    at: int
+    block: Reasoning
+
+
+_encode = msgspec.json.Encoder().encode
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+_kept = msgspec.json.Decoder(tuple[Kept, ...])
+
+
+def pack(kept: Sequence[Kept]) -> bytes:
+    """The reasoning of a turn as bytes for the vault."""
+    return _encode(tuple(kept))
+
+
+def unpack(data: bytes) -> tuple[Kept, ...]:
+    """The reasoning again; empty where the bytes are not readable (a store may be older than this program)."""
+    try:
+        return _kept.decode(data)
+    except msgspec.DecodeError:
+        return ()
+
+
+def _squeeze(text: str) -> str:
+    return "".join(text.split())
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value with its numbers as any client may rewrite them."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value
+
+
+def canonical_arguments(call: ToolCall) -> bytes:
+    """The call's arguments so that every rewriting of the same value gives the same bytes."""
+    if call.kind == "custom":
+        return call.arguments.strip().encode("utf-8", "surrogatepass")
+    try:
+        return _canonical(_plain(msgspec.json.decode(call.arguments or "{}")))
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return _squeeze(call.arguments).encode("utf-8", "surrogatepass")
+
+
+def turn_digest(message: Message) -> str:
+    """What an assistant turn is known by, or "" for a turn that says nothing."""
+    text = _squeeze(message.text)
+    calls = message.calls
+    if not text and not calls:
+        return ""
+    digest = hashlib.sha256(b"turn\x00")
+    _feed(digest, text.encode("utf-8", "surrogatepass"))
+    for call in calls:
+        for part in (call.id, call.namespace or "", call.name):
+            _feed(digest, part.encode("utf-8", "surrogatepass"))
+        _feed(digest, canonical_arguments(call))
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, part: bytes) -> None:
+    digest.update(len(part).to_bytes(8, "big"))
+    digest.update(part)
+
+
+def before_digest(messages: Sequence[Message]) -> str:
+    """What the last message before a turn is known by. System text does not count: clients move it about."""
+    for message in reversed(messages):
+        if message.role in ("system", "developer"):
+            continue
+        digest = hashlib.sha256(message.role.encode() + b"\x00")
+        for block in message.content:
+            match block:
+                case Text():
+                    _feed(digest, _squeeze(block.text).encode("utf-8", "surrogatepass"))
+                case ToolCall():
+                    _feed(digest, block.id.encode() + b"\x00" + canonical_arguments(block))
+                case ToolResult():
+                    _feed(digest, block.call_id.encode("utf-8", "surrogatepass"))
+                    for part in block.content:
+                        _feed(digest, _part(part))
+                case Media():
+                    _feed(digest, _part(block))
+                case _:
+                    continue
+        return digest.hexdigest()
+    return ""
+
+
+def _part(part: Text | Media | ToolReference) -> bytes:
+    if isinstance(part, Text):
+        return _squeeze(part.text).encode("utf-8", "surrogatepass")
+    if isinstance(part, Media):
+        return (part.url or part.data or part.file_id or "").encode("utf-8", "surrogatepass")
+    return part.name.encode("utf-8", "surrogatepass")
+
+
+def vault_key(tenant: str, provider: str, family: str, digest: str) -> str:
+    """The key of a turn in the vault."""
+    parts = "\x00".join((tenant, provider, family, digest))
+    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def choose(entries: Sequence[VaultEntry], before: str, own: str) -> tuple[bytes | None, bool]:
+    """The reasoning to put back, and whether several would fit.
+
+    before: digest of the message before the turn. own: the reasoning text that the client itself sent.
+    """
+    if not entries:
+        return None, False
+    near = {e.data for e in entries if e.before == before}
+    found = near or {e.data for e in entries}
+    if len(found) > 1 and own:
+        found = {data for data in found if _squeeze(_text(data)) == _squeeze(own)} or found
+    if len(found) > 1:
+        return None, True
+    return next(iter(found)), False
+
+
+def _text(data: bytes) -> str:
+    return "".join(k.block.text for k in unpack(data))
+
+
+def put_back(message: Message, kept: Sequence[Kept], origin: ProviderState) -> Message:
+    """The turn with the remembered reasoning in place of whatever the client sent of it. origin: who made it."""
+    kept = [k if k.block.state else Kept(k.at, msgspec.structs.replace(k.block, state=origin)) for k in kept]
+    others = [b for b in message.content if not isinstance(b, Reasoning)]
+    out: list[Any] = []
+    for i, block in enumerate(others):
+        out += [k.block for k in kept if k.at == i]
+        out.append(block)
+    out += [k.block for k in kept if k.at >= len(others)]
+    return msgspec.structs.replace(message, content=tuple(out))

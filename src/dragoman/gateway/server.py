@@ -1,0 +1,41 @@
+"""Serving the app: uvicorn on uvloop and httptools, one process, draining its streams when it is asked to stop."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from dragoman.config import Settings
+from dragoman.errors import ConfigError
+from dragoman.gateway.app import create_app
+from dragoman.gateway.security import check_bind
+
+DRAIN_S = 30
+"""How long (seconds) running answers may go on once a stop was asked for."""
+
+
+def make_server(settings: Settings) -> uvicorn.Server:
+    """The server, not yet started. Raises ConfigError when the settings must not be served."""
+    check_bind(settings.server.host, settings.server.api_key)
+    if not 0 <= settings.server.port <= 65535:
+        raise ConfigError(f"server.port is {settings.server.port}; give a port from 0 to 65535")
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.server.host,
+        port=settings.server.port,
+        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(settings: Settings) -> None:
+    """Serves until a signal asks to stop. Raises ConfigError."""
+    make_server(settings).run()

@@ -1,0 +1,163 @@
+"""The native lane: a Responses upstream's own frames, passed on to a Responses client.
+
+Only the model's name and the response's id are made the client's own. The laws still hold: when the upstream breaks
+off, items that are open are closed as incomplete, with the content that their deltas gave, and `response.failed` is
+written here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.core.events import BlockEnd, Event, Failed, Finished, Incomplete, RawFrame, StreamBlock, Terminal
+from dragoman.core.messages import Reasoning, Text, ToolCall
+from dragoman.wire.base import Mint
+from dragoman.wire.responses.encoder import Encoder, Frame
+from dragoman.wire.responses.output import ResponseObject, call_item, encode, message_item, reasoning_item
+from dragoman.wire.responses.view import View
+
+_LIFECYCLE = frozenset(
+    {"response.created", "response.in_progress", "response.queued"}
+    | (_TERMINAL := {"response.completed", "response.incomplete", "response.failed"})
+)
+_SEQUENCE = re.compile(rb'"sequence_number":\s*(\d+)')
+
+
+class _Frame(msgspec.Struct):
+    type: str = ""
+
+
+class _Place(msgspec.Struct):
+    output_index: int = 0
+    item: Raw = Raw(b"{}")
+
+
+class _Item(msgspec.Struct):
+    id: str = ""
+    type: str = ""
+
+
+class NativeEncoder:
+    """Passes raw frames on. id: the response's id; "" keeps the vendor's own. The rest as in `Encoder`."""
+
+    def __init__(self, view: View, mint: Mint, now: int, id: str = "") -> None:
+        self.ended = False
+        self.output: list[Raw] = []
+        self.final: Raw | None = None
+        self.now = now
+        self.id = id
+        self._view = view
+        self._mint = mint
+        self._last = b""
+        self._started = False
+        self._open: dict[int, _Item] = {}
+        self._cut: list[StreamBlock] = []
+
+    def preamble(self) -> list[Frame]:
+        """Nothing: the vendor's own first frame opens the stream."""
+        return []
+
+    def keepalive(self) -> list[Frame]:
+        """Nothing: a frame of ours would break the vendor's numbering. The caller sends a comment."""
+        return []
+
+    def encode(self, events: list[Event]) -> list[Frame]:
+        """The raw frames among these events, and an end where the vendor gave none."""
+        out: list[Frame] = []
+        for event in events:
+            if self.ended:
+                break
+            kind = type(event)
+            if kind is RawFrame:
+                self._pass(event, out)  # type: ignore[arg-type]
+            elif kind is BlockEnd:
+                if not event.complete:  # type: ignore[union-attr]
+                    self._cut.append(event.block)  # type: ignore[union-attr]
+            elif isinstance(event, Finished | Incomplete | Failed):
+                self._end(event, out)
+        return out
+
+    def _pass(self, frame: RawFrame, out: list[Frame]) -> None:
+        name, data = frame.name, frame.data
+        try:
+            if not name:
+                name = msgspec.json.decode(data, type=_Frame).type
+            if name in _LIFECYCLE:
+                data = self._patched(name, data)
+            elif name in ("response.output_item.added", "response.output_item.done"):
+                self._track(name, data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+            return
+        if name == "error" or not name:
+            # The end is told by `response.failed` below: clients of this lane know no other.
+            return
+        self._last = data
+        self._started = True
+        out.append((name, data))
+
+    def _patched(self, name: str, data: bytes) -> bytes:
+        fields = msgspec.json.decode(data, type=dict[str, Raw])
+        response = msgspec.json.decode(fields["response"], type=dict[str, Raw])
+        response["model"] = Raw(encode(self._view.model))
+        if self.id:
+            response["id"] = Raw(encode(self.id))
+        elif "id" in response:
+            self.id = msgspec.json.decode(response["id"], type=str)
+        fields["response"] = Raw(encode(response))
+        if name in _TERMINAL:
+            self.final = fields["response"]
+            self.ended = True
+        return encode(fields)
+
+    def _track(self, name: str, data: bytes) -> None:
+        place = msgspec.json.decode(data, type=_Place)
+        if name == "response.output_item.added":
+            self._open[place.output_index] = msgspec.json.decode(place.item, type=_Item)
+        else:
+            self._open.pop(place.output_index, None)
+            self.output.append(place.item)
+
+    # -- an end that the vendor did not write
+
+    def _end(self, end: Terminal, out: list[Frame]) -> None:
+        self.ended = True
+        if not self._started:
+            encoder = Encoder(self._view, self._mint, self.now, self.id or self._mint("resp_"))
+            out.extend(encoder.encode([end]))
+            self.final = encoder.final
+            return
+        for index in sorted(self._open):
+            item = Raw(encode(self._closed(self._open[index])))
+            self.output.append(item)
+            self._write(out, "response.output_item.done", {"output_index": index, "item": item})
+        name = "completed" if isinstance(end, Finished) else "incomplete" if isinstance(end, Incomplete) else "failed"
+        whole = ResponseObject(self._view, self.id, self.now).ended(end, self.output, (), self.now)
+        self.final = Raw(whole)
+        self._write(out, f"response.{name}", {"response": self.final})
+
+    def _closed(self, item: _Item) -> dict[str, Any]:
+        """An open item with what its deltas gave."""
+        block = self._cut.pop(0) if self._cut else None
+        match block:
+            case Text() if item.type == "message":
+                return message_item(block, item.id, block.annotations, "incomplete")
+            case Reasoning() if item.type == "reasoning":
+                return reasoning_item(block, item.id, block.summary, "incomplete")
+            case ToolCall() if item.type in ("function_call", "custom_tool_call"):
+                return call_item(block, item.id, "incomplete")
+        bare: dict[str, Any] = {"id": item.id, "type": item.type, "status": "incomplete"}
+        if item.type == "message":
+            bare.update(role="assistant", content=[])
+        elif item.type == "reasoning":
+            bare["summary"] = []
+        return bare
+
+    def _write(self, out: list[Frame], name: str, body: dict[str, Any]) -> None:
+        found = _SEQUENCE.findall(self._last)
+        number = int(found[-1]) + 1 if found else 0
+        self._last = encode({"type": name, **body, "sequence_number": number})
+        out.append((name, self._last))

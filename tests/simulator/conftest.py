@@ -1,0 +1,104 @@
+"""A simulator on a loopback port and a small client that reads what it sends, byte by byte if need be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dragoman.simulator import Simulator, running_simulator
+
+KEY = "sk-sim"
+
+
+@dataclass
+class Got:
+    """An answer as it came: the pieces of the body, and whether the connection broke."""
+
+    status: int
+    headers: dict[str, str]
+    pieces: list[bytes] = field(default_factory=list)
+    broken: bool = False
+
+    @property
+    def raw(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def records(self) -> list[str]:
+        """The `data` of each whole SSE record."""
+        text = self.raw.decode("utf-8", "ignore")
+        return [
+            line.removeprefix("data: ")
+            for block in text.split("\n\n")[:-1]
+            for line in block.split("\n")
+            if line.startswith("data: ")
+        ]
+
+    @property
+    def chunks(self) -> list[Any]:
+        return [json.loads(record) for record in self.records if record != "[DONE]"]
+
+    @property
+    def deltas(self) -> list[dict[str, Any]]:
+        return [chunk["choices"][0]["delta"] for chunk in self.chunks if chunk["choices"]]
+
+    def joined(self, name: str) -> str:
+        return "".join(delta.get(name) or "" for delta in self.deltas)
+
+    @property
+    def finish(self) -> str | None:
+        reasons = [c["choices"][0]["finish_reason"] for c in self.chunks if c["choices"]]
+        return next((reason for reason in reasons if reason), None)
+
+
+class Client:
+    """Asks the simulator as a client of the vendor would."""
+
+    def __init__(self, sim: Simulator, session: aiohttp.ClientSession) -> None:
+        self.sim = sim
+        self.session = session
+
+    async def post(
+        self, body: Any, *, path: str = "/v1/chat/completions", headers: dict[str, str] | None = None
+    ) -> Got:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"api-key": KEY} if headers is None else headers
+        async with self.session.post(self.sim.url + path, data=data, headers=sent) as answer:
+            got = Got(answer.status, {k.lower(): v for k, v in answer.headers.items()})
+            try:
+                async for piece, _ in answer.content.iter_chunks():
+                    got.pieces.append(piece)
+            except aiohttp.ClientPayloadError:
+                got.broken = True
+            return got
+
+    async def chat(self, text: str | list[dict[str, Any]], **fields: Any) -> Got:
+        messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
+        return await self.post({"model": "mimo-v2.6-pro", "messages": messages, **fields})
+
+    async def messages(self, text: str | list[dict[str, Any]], **fields: Any) -> Got:
+        messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
+        return await self.post(
+            {"model": "mimo-v2.6-pro", "messages": messages, **fields}, path="/anthropic/v1/messages"
+        )
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with running_simulator(key=KEY) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def client(sim: Simulator) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as session:
+        yield Client(sim, session)
