@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from functools import lru_cache
+from typing import cast
 
 MODEL = re.compile(rb'"model"\s*:\s*"(bench-[a-z0-9-]+)"')
 STREAM = re.compile(rb'"stream"\s*:\s*true')
@@ -106,8 +107,7 @@ class Upstream(asyncio.Protocol):
         self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.timer:

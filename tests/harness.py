@@ -56,9 +56,12 @@ async def _stepped(coro: Coroutine[Any, Any, Any], round_: _Round) -> Any:
 
 def _factory(loop: asyncio.AbstractEventLoop, coro: Any, **more: Any) -> asyncio.Task[Any]:
     round_ = _ROUND.get()
-    if round_ is not None:
-        coro = _stepped(coro, round_)
-    return asyncio.Task(coro, loop=loop, **more)
+    if round_ is None:
+        return asyncio.Task(coro, loop=loop, **more)
+    task: asyncio.Task[Any] = asyncio.Task(_stepped(coro, round_), loop=loop, **more)
+    # Cancelled before its first step, only the wrapper hears of it: the coroutine itself is then closed here.
+    task.add_done_callback(lambda _: coro.close())
+    return task
 
 
 async def cancel_at_every_step(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dragoman.version import __version__
+
 if TYPE_CHECKING:
     from dragoman.client import (
         Answer,
@@ -55,7 +57,6 @@ if TYPE_CHECKING:
         UpstreamError,
     )
 
-__version__ = "0.1.0"
 
 _HOME = {
     "dragoman.client": ("Answer Client Engine FunctionTool ModelStatus RetryPolicy Stream Timeouts Toolbox tool"),

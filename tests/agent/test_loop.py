@@ -16,8 +16,9 @@ from dragoman.agent.permissions import Decision, Effect, Permissions
 from dragoman.agent.tools import AgentTool, Outcome, Surroundings, standard_tools
 from dragoman.agent.tools.base import object_schema
 from dragoman.agent.workspace import Workspace
+from dragoman.client import Answer
 from dragoman.core.events import BlockEnd, BlockStart, Event, Failed, Finished, Incomplete, IncompleteReason, UsageSeen
-from dragoman.core.fold import Reply, fold
+from dragoman.core.fold import fold
 from dragoman.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from dragoman.core.tools import Tool
 from dragoman.core.usage import Usage
@@ -43,7 +44,7 @@ class Stream:
     async def __aenter__(self) -> Stream:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._at = len(self._events)
 
     def __aiter__(self) -> Stream:
@@ -55,8 +56,9 @@ class Stream:
         self._at += 1
         return self._events[self._at - 1]
 
-    def reply(self) -> Reply:
-        return fold(self._events)
+    def answer(self) -> Answer:
+        reply = fold(self._events)
+        return Answer(reply.message, reply.end, usage=reply.usage)
 
 
 class Model:
@@ -90,7 +92,7 @@ class Watch:
     def event(self, event: Event) -> None:
         self.log.append(type(event).__name__)
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, reply: Answer) -> None:
         self.log.append("reply")
 
     def call(self, call: ToolCall) -> None:
@@ -276,6 +278,14 @@ async def test_a_cut_answer_is_told(tmp_path: Path, reason: IncompleteReason) ->
 async def test_an_empty_answer_is_told(tmp_path: Path) -> None:
     ended = await loop_of(Model(says(Reasoning("hm"), Text(" \n"))), tmp_path).run("go")
     assert (ended.reason, ended.detail) == ("empty", "the model gave an empty answer")
+
+
+async def test_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:
+    silent: list[Event] = [e for e in says(call("a", "read", path="."), end=Finished()) if not isinstance(e, UsageSeen)]
+    ended = await loop_of(Model(silent, DONE), tmp_path).run("go")
+    assert ended.reason == "answered"
+    assert ended.usage is not None
+    assert (ended.usage.input, ended.usage.output, ended.usage.known) == (None, None, False)
 
 
 async def test_a_failure_is_told_with_its_error(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from dirty_equals import IsStr
 
-from dragoman import InvalidRequest, Media, Text, ToolCall, Toolbox, tool
+from dragoman import InvalidRequest, Media, Text, Toolbox, ToolCall, tool
 from dragoman.client.tools import FunctionTool, path, validate
 
 

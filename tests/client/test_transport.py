@@ -1,4 +1,4 @@
-"""The aiohttp transport against a raw socket: bytes, ends, releases, and what it must never do."""
+"""Both transports against a raw socket: bytes, ends, releases, and what it must never do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from aiohttp import client_exceptions
 
 from dragoman.client.aiohttp_transport import AiohttpTransport, map_error
-from dragoman.client.transport import HttpCall
+from dragoman.client.direct_transport import DirectTransport
+from dragoman.client.transport import HttpCall, Transport
 from dragoman.errors import ErrorInfo
 from tests.fakes import CLOSE, RESET, STALL, Answer, Upstream, environment, json_answer
 
@@ -51,7 +52,7 @@ def call(up: Upstream, body: bytes = b"{}", **headers: str) -> HttpCall:
     return HttpCall(up.url + "/v1/chat", {"content-type": "application/json", **headers}, body)
 
 
-async def fetch(up: Upstream, transport: AiohttpTransport, **headers: str) -> Ear:
+async def fetch(up: Upstream, transport: Transport, **headers: str) -> Ear:
     ear = Ear()
     transport.open(call(up, **headers), ear)
     await ear.over.wait()
@@ -64,9 +65,14 @@ async def up():
         yield upstream
 
 
+@pytest.fixture(params=[AiohttpTransport, DirectTransport])
+def kind(request):
+    return request.param
+
+
 @pytest.fixture
-async def transport():
-    made = AiohttpTransport()
+async def transport(kind):
+    made = kind()
     yield made
     await made.close()
 
@@ -159,9 +165,9 @@ async def test_netrc_never_touches_the_key(up, transport, tmp_path, monkeypatch)
     assert "authorization" not in up.requests[1].headers
 
 
-async def test_the_environments_proxy_is_used_with_its_own_credentials(up, monkeypatch):
+async def test_the_environments_proxy_is_used_with_its_own_credentials(up, kind, monkeypatch):
     up.push(json_answer({"by": "proxy"}))
-    transport = AiohttpTransport()
+    transport = kind()
     ear = Ear()
     proxy = up.url.replace("http://", "http://user:p%40ss@")
     with environment(monkeypatch, http_proxy=proxy, no_proxy=""):
@@ -175,9 +181,9 @@ async def test_the_environments_proxy_is_used_with_its_own_credentials(up, monke
     assert got.headers["proxy-authorization"] == "Basic dXNlcjpwQHNz"
 
 
-async def test_no_proxy_is_respected(up, monkeypatch):
+async def test_no_proxy_is_respected(up, kind, monkeypatch):
     up.push(json_answer({}))
-    transport = AiohttpTransport()
+    transport = kind()
     with environment(monkeypatch, http_proxy="http://127.0.0.1:1", no_proxy="127.0.0.1"):
         ear = await fetch(up, transport)
     await transport.close()
@@ -239,7 +245,8 @@ async def test_release_lets_the_connection_be_used_again(up, transport):
     await ear.until(3)
     exchange.release()
     rest.set()
-    await exchange.gone()
+    while transport.under_way:
+        await asyncio.sleep(0)
     assert (ear.body, ear.ends) == (b"all", [])
     await fetch(up, transport)
     assert up.connections == 1
@@ -277,8 +284,8 @@ async def test_pause_holds_the_vendor_back(up, transport):
     assert len(ear.body) == len(piece) * 200
 
 
-async def test_close_tells_those_under_way(up):
-    transport = AiohttpTransport()
+async def test_close_tells_those_under_way(up, kind):
+    transport = kind()
     up.push(Answer(b"first", STALL))
     ear, late = Ear(), Ear()
     transport.open(call(up), ear)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.core.partial_json import InputDecoder, parse_partial
@@ -23,6 +23,7 @@ def test_characters_come_as_soon_as_they_are_certain() -> None:
     assert decoder.done
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.text(max_size=12),
     st.dictionaries(
@@ -76,9 +77,12 @@ def test_a_nested_input_is_not_the_input() -> None:
 
 
 @pytest.mark.req(55)
+@settings(deadline=None, max_examples=50)
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+        st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+        lambda c: st.lists(c, max_size=3) | st.dictionaries(st.text(max_size=3), c, max_size=3),
+        max_leaves=5,
     )
 )
 def test_partial_arguments_never_raise_and_end_whole(value: object) -> None:

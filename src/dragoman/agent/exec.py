@@ -11,50 +11,57 @@ Exit codes: 0 answered, 1 the model or the network failed, 2 wrong use or config
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import msgspec
 
-from dragoman.agent.loop import Ended
-from dragoman.agent.tools import Outcome
+from dragoman.agent.loop import Ended, Loop, StopReason
+from dragoman.agent.permissions import Ask, Mode, Permissions, scrub
+from dragoman.agent.tools import AgentTool, Outcome, Surroundings, standard_tools
+from dragoman.agent.workspace import Workspace
+from dragoman.client import Answer, Client, Stream
 from dragoman.core.events import Event, Noted, ReasoningDelta, TextDelta
-from dragoman.core.fold import Reply
-from dragoman.core.messages import ToolCall
+from dragoman.core.messages import Message, ToolCall
+from dragoman.core.tools import Tool
 from dragoman.core.usage import Usage
+from dragoman.cost import Cost
+from dragoman.errors import ConfigError, InvalidRequest
 
 OutputForm = Literal["text", "json", "jsonl"]
 SCHEMA_VERSION = 1
-EXIT = {"answered": 0, "failed": 1, "incomplete": 3, "empty": 3, "max_turns": 4}
-
-Pricer = Callable[[Usage], tuple[Decimal | None, str | None]]
-"""Usage of one call -> (amount or None when unknown, currency)."""
+EXIT: dict[StopReason, int] = {
+    "answered": 0,
+    "failed": 1,
+    "refused": 2,
+    "incomplete": 3,
+    "empty": 3,
+    "max_turns": 4,
+    "interrupted": 130,
+}
 
 
 class Ledger:
     """Adds up what the calls of a run cost. One unknown price makes the sum unknown."""
 
-    def __init__(self, pricer: Pricer) -> None:
-        self._pricer = pricer
+    def __init__(self) -> None:
         self._sum = Decimal(0)
         self._unknown = False
-        self.currency: str | None = None
         self._any = False
+        self.currency = ""
 
-    def add(self, usage: Usage | None) -> None:
-        """Prices one call's usage."""
-        self._any = True
-        if usage is None:
+    def add(self, cost: Cost | None) -> None:
+        """Counts one call. Sums of several currencies are not made: they are unknown."""
+        if cost is None or cost.amount is None or (self._any and cost.currency != self.currency):
             self._unknown = True
             return
-        amount, currency = self._pricer(usage)
-        if amount is None:
-            self._unknown = True
-        else:
-            self._sum += amount
-            self.currency = currency
+        self._any = True
+        self._sum += cost.amount
+        self.currency = cost.currency
 
     @property
     def amount(self) -> Decimal | None:
@@ -84,14 +91,13 @@ class Reporter:
         form: OutputForm,
         model: str,
         thread: str,
-        ledger: Ledger,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
         self.form = form
         self.model = model
         self.thread = thread
-        self.ledger = ledger
+        self.ledger = Ledger()
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self._midline = False
@@ -139,9 +145,9 @@ class Reporter:
                 elif self.form == "text":
                     self._say(f"note: {note['code']} {note['field']}".rstrip())
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, reply: Answer) -> None:
         """Counts what the turn cost."""
-        self.ledger.add(reply.usage)
+        self.ledger.add(reply.cost)
         self.notes([{"code": n.code, "field": n.field} for n in reply.notes])
         if self.form == "jsonl":
             self._line({"type": "turn.completed", "text": reply.text, "usage": usage_object(reply.usage)})
@@ -168,6 +174,8 @@ class Reporter:
     def ended(self, ended: Ended) -> int:
         """Prints the end and gives the exit code."""
         code = EXIT[ended.reason]
+        if ended.reason == "interrupted":
+            self.ledger.add(None)  # what the broken call cost is not known
         amount = self.ledger.amount
         if self.form == "text":
             if self._midline:
@@ -175,8 +183,9 @@ class Reporter:
                 self.out.flush()
                 self._midline = False
             if ended.detail:
-                self._say(f"{ended.reason}: {ended.detail}")
-            self._say(self._summary(ended))
+                self._say(f"dragoman exec: {ended.reason}: {ended.detail}")
+            if ended.turns:
+                self._say(self._summary(ended))
             return code
         body = {
             "status": ended.reason,
@@ -207,3 +216,41 @@ class Reporter:
         return (
             f"{self.model}: {ended.turns} turns, {usage.prompt} tokens in{cached}, {usage.output} out{thought}, {cost}"
         )
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One task. root: the workspace. environment: of this process; commands see it scrubbed."""
+
+    prompt: str
+    model: str
+    mode: Mode
+    root: Path
+    environment: Mapping[str, str]
+    max_turns: int = 50
+
+
+def tools_for(mode: Mode) -> tuple[AgentTool, ...]:
+    """The tools that the mode has a use for: a tool that is always refused only misleads the model."""
+    return tuple(tool for tool in standard_tools() if mode != "read-only" or tool.effect == "read")
+
+
+async def execute(client: Client, job: Job, reporter: Reporter, ask: Ask | None = None) -> Ended:
+    """Works on the job. Nothing is raised: a refused request and a cancelled run are ways to end, too."""
+    settings = client.settings
+    closed = [Path(path) for path in (settings.home, settings.file) if path]
+    place = Workspace(job.root, closed)
+    environment = scrub(job.environment, settings.redactions())
+    around = Surroundings(place, Permissions(job.mode, place, ask), environment)
+
+    def stream(history: Sequence[Message], tools: Sequence[Tool]) -> Stream:
+        made = client.stream(model=job.model, messages=history, tools=tools, session=reporter.thread)
+        reporter.notes([{"code": note.code, "field": note.field} for note in made.notes])
+        return made
+
+    loop = Loop(stream, tools_for(job.mode), around, reporter, max_turns=job.max_turns)
+    try:
+        return await loop.run(job.prompt)
+    except asyncio.CancelledError:
+        return Ended("interrupted", "", "stopped by a signal", loop.usage, loop.turns)
+    except (ConfigError, InvalidRequest) as error:
+        return Ended("refused", "", error.message, loop.usage, loop.turns, error.info)

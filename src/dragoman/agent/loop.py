@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from types import TracebackType
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from dragoman.agent.tools import AgentTool, Outcome, Surroundings
+from dragoman.client import Answer
 from dragoman.core.events import Event, Failed, Finished, Incomplete
-from dragoman.core.fold import Reply
 from dragoman.core.messages import Message, Text, ToolCall, ToolResult
 from dragoman.core.tools import Tool
 from dragoman.core.usage import Usage, add
@@ -52,7 +53,7 @@ class Observer(Protocol):
         """An event of the model's stream."""
         ...
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, reply: Answer) -> None:
         """A whole turn of the model."""
         ...
 
@@ -68,12 +69,26 @@ class Observer(Protocol):
 class ModelStream(Protocol):
     """What the loop needs of a stream of the library."""
 
-    async def __aenter__(self) -> ModelStream: ...
-    async def __aexit__(self, *exc: object) -> None: ...
-    def __aiter__(self) -> ModelStream: ...
-    async def __anext__(self) -> Event: ...
-    def reply(self) -> Reply:
-        """The folded answer."""
+    async def __aenter__(self) -> ModelStream:
+        """The call starts."""
+        ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The call ends, also early."""
+        ...
+
+    def __aiter__(self) -> ModelStream:
+        """The events."""
+        ...
+
+    async def __anext__(self) -> Event:
+        """The next event."""
+        ...
+
+    def answer(self) -> Answer:
+        """The whole answer, after the last event."""
         ...
 
 
@@ -107,13 +122,15 @@ class Loop:
         text = INSTRUCTIONS.format(root=around.workspace.root)
         self.history: list[Message] = [Message("system", (Text(text),))]
         self.usage: Usage | None = None
+        self.turns = 0
 
     async def run(self, prompt: str) -> Ended:
         """Works on `prompt` until the model answers, a cap is met, or the model fails."""
         self.history.append(Message("user", (Text(prompt),)))
         for turn in range(1, self._max_turns + 1):
             reply = await self._ask()
-            self.usage = add(self.usage, reply.usage)
+            self.turns = turn
+            self.usage = add(self.usage, reply.usage or Usage())
             if not isinstance(reply.end, Finished):
                 return self._broken(reply, turn)
             if reply.message.content:
@@ -126,15 +143,15 @@ class Loop:
             self.history.append(Message("tool", tuple(await self._run_calls(calls))))
         return Ended("max_turns", "", f"stopped after {self._max_turns} turns", self.usage, self._max_turns)
 
-    async def _ask(self) -> Reply:
+    async def _ask(self) -> Answer:
         async with self._open(self.history, self._declared) as stream:
             async for event in stream:
                 self._observer.event(event)
-            reply = stream.reply()
+            reply = stream.answer()
         self._observer.reply(reply)
         return reply
 
-    def _broken(self, reply: Reply, turn: int) -> Ended:
+    def _broken(self, reply: Answer, turn: int) -> Ended:
         if isinstance(reply.end, Failed):
             return Ended("failed", reply.text, reply.end.error.message, self.usage, turn, reply.end.error)
         assert isinstance(reply.end, Incomplete)

@@ -120,6 +120,16 @@ def shipped_providers() -> dict[str, ProviderRow]:
     return {name: provider_row(name, record, profiles) for name, record in records.items()}
 
 
+def provider_names() -> dict[str, str]:
+    """Every id and alias of the shipped providers -> the id; in one letter case, a dash written as one or as `_`."""
+    out: dict[str, str] = {}
+    for name, record in shipped_provider_tables()[0].items():
+        for other in (name, *record.aliases):
+            out.setdefault(other.casefold(), name)
+            out.setdefault(other.casefold().replace("-", "_"), name)
+    return out
+
+
 def _names_of(record: object) -> tuple[str, str]:
     if isinstance(record, Mapping):
         return str(record.get("provider", "?")), str(record.get("id", "?"))

@@ -58,7 +58,7 @@ def map_error(error: BaseException, host: str) -> ErrorInfo:
     return ErrorInfo("internal", f"{host}: unexpected {type(error).__name__} in the transport", retryable=False)
 
 
-def _proxy_for(scheme: str, host: str) -> tuple[str | None, dict[str, str]]:
+def proxy_for(scheme: str, host: str) -> tuple[str | None, dict[str, str]]:
     """The environment's proxy for this host, its credentials taken out into a header."""
     found = urllib.request.getproxies().get(scheme)
     if not found or urllib.request.proxy_bypass(host):
@@ -189,11 +189,11 @@ class AiohttpTransport:
         *,
         keepalive: float = 30.0,
         tls: ssl.SSLContext | None = None,
-        proxy_for: Callable[[str, str], tuple[str | None, Mapping[str, str]]] = _proxy_for,
+        proxy_for: Callable[[str, str], tuple[str | None, Mapping[str, str]]] = proxy_for,
     ) -> None:
         self._keepalive = keepalive
         self._tls = tls
-        self._proxy_for = proxy_for
+        self.proxy_for = proxy_for
         self._proxies: dict[tuple[str, str], tuple[str | None, Mapping[str, str]]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._open: set[AiohttpExchange] = set()
@@ -219,7 +219,7 @@ class AiohttpTransport:
         parts = urlsplit(call.url)
         at = (parts.scheme, parts.netloc)
         if at not in self._proxies:
-            self._proxies[at] = self._proxy_for(parts.scheme, parts.netloc.rpartition("@")[2])
+            self._proxies[at] = self.proxy_for(parts.scheme, parts.netloc.rpartition("@")[2])
         proxy, credentials = self._proxies[at]
         headers: Mapping[str, str] = call.headers
         if credentials and parts.scheme == "http":

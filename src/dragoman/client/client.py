@@ -16,7 +16,6 @@ from weakref import WeakSet
 import msgspec
 
 from dragoman.catalog import ModelRow, resolve
-from dragoman.client.aiohttp_transport import AiohttpTransport
 from dragoman.client.ask import MessageLike, Options, build
 from dragoman.client.engine import Engine
 from dragoman.client.retry import RetryPolicy, Timeouts
@@ -92,7 +91,10 @@ class Client:
         limits = self.settings.timeouts
         self._owned: Transport | None = None
         if transport is None:
-            transport = self._owned = AiohttpTransport()
+            # Imported here, because importing the library loads msgspec and aiohttp only.
+            from dragoman.client.direct_transport import DirectTransport
+
+            transport = self._owned = DirectTransport()
         self._engine = Engine(
             transport,
             timeouts or Timeouts(limits.connect, limits.first_byte, limits.idle, limits.total),

@@ -17,7 +17,7 @@ import msgspec
 from dragoman import catalog
 from dragoman.catalog import near_names
 from dragoman.config.check import judge
-from dragoman.config.providers import build_accounts, build_rows, canonical_names
+from dragoman.config.providers import build_accounts, build_rows
 from dragoman.config.settings import (
     Problem,
     ProviderSettings,
@@ -165,17 +165,12 @@ class _Reader:
 
     def _providers(self) -> dict[str, ProviderSettings]:
         out: dict[str, ProviderSettings] = {}
-        names = canonical_names()
         for name, table in self._table("providers").items():
             path = ("providers", name)
             if not isinstance(table, dict):
                 self._problem(path, "a provider must be a table", f"write [providers.{name}] and its keys below")
                 continue
-            canonical = names.get(name.casefold(), name)
-            if canonical in out:
-                self._problem(path, f"{canonical!r} is set twice, under two of its names", "keep one of the tables")
-                continue
-            out[canonical] = self._struct(ProviderSettings, table, path)
+            out[name] = self._struct(ProviderSettings, table, path)
         return out
 
     def _aliases(self) -> dict[str, str]:

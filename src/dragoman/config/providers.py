@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.catalog import Catalogue, Limits, ProviderRow, host_matches, near_names
-from dragoman.catalog.loader import shipped_provider_tables, shipped_providers
+from dragoman.catalog.loader import provider_names, shipped_provider_tables, shipped_providers
 from dragoman.catalog.records import merged_profile
 from dragoman.catalog.urls import split_base
 from dragoman.config.settings import Account, Problem, ProviderSettings
@@ -22,16 +22,6 @@ from dragoman.core.profile import Profile
 from dragoman.errors import ConfigError
 
 DEFAULT_PROFILE = "openai-compatible"
-
-
-def canonical_names() -> dict[str, str]:
-    """Every id and alias of the shipped providers -> the id, letter case aside."""
-    out: dict[str, str] = {}
-    for row in shipped_providers().values():
-        for name in (row.id, *row.aliases):
-            out.setdefault(name.casefold(), row.id)
-            out.setdefault(name.casefold().replace("-", "_"), row.id)
-    return out
 
 
 def build_rows(
@@ -81,7 +71,7 @@ def _adjusted(row: ProviderRow, settings: ProviderSettings) -> ProviderRow:
 def _custom(name: str, settings: ProviderSettings, shipped: Mapping[str, ProviderRow]) -> ProviderRow:
     url = settings.base_url or next(iter(settings.urls.values()), "")
     if not url:
-        near = near_names(name, canonical_names())
+        near = near_names(name, provider_names())
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"there is no provider {name!r}, and a new one needs base_url{hint}", param="base_url")
     vendor = suggested(url, shipped)
@@ -192,10 +182,9 @@ def build_accounts(
 def _key(row: ProviderRow, settings: ProviderSettings, env: Mapping[str, str], sources: Sources) -> str | None:
     """The key, in the one order of precedence. A reference `env:NAME` in the file names a variable of its own choice,
     and so stands before the usual one."""
-    raw = sources.values.get("providers", {})
-    tables = [raw[name] for name in (row.id, *row.aliases) if isinstance(raw.get(name), dict)]
-    referenced = any(str(table.get("api_key", "")).startswith("env:") for table in tables)
-    ours = any(_from_our_environment(name, "api_key", sources) for name in (row.id, *row.aliases))
+    table = sources.values.get("providers", {}).get(row.id)
+    referenced = isinstance(table, dict) and str(table.get("api_key", "")).startswith("env:")
+    ours = _from_our_environment(row.id, "api_key", sources)
     if settings.api_key and (referenced or ours):
         return settings.api_key.strip()
     for name in row.key_env:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from dragoman.catalog.loader import provider_names
 from dragoman.config.lines import Lines, key_lines, line_of
 from dragoman.config.settings import Problem
 from dragoman.errors import ConfigError
@@ -131,49 +132,78 @@ def gather(
 
 
 def _read_file(file: Path, chosen: bool, found: Sources) -> None:
+    text = ""
     try:
         text = file.read_text(encoding="utf-8")
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        where = f"{file}:{line[1]}" if line else str(file)
+        # tomllib names no line for what is wrong at the very end.
+        where = f"{file}:{line[1] if line else max(len(text.splitlines()), 1)}"
         raise ConfigError(f"{where}: this is not TOML: {error}; fix: mend the line, strings need quotes") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}; fix: make it a readable UTF-8 file") from None
     found.file = str(file)
-    lines = key_lines(text)
-    _walk(table, (), str(file), lines, found)
+    places = _Places(str(file), key_lines(text), provider_names(), [])
+    _walk(table, (), (), places, found)
     if not chosen:
-        _refuse_foreign(found, file)
+        _refuse_foreign(places, found)
 
 
-def _walk(table: Mapping[str, Any], path: tuple[str, ...], file: str, lines: Lines, found: Sources) -> None:
+class _Places(msgspec.Struct):
+    """What turns a key of the file into its place and its one name."""
+
+    file: str
+    lines: Lines
+    names: dict[str, str]
+    seen: list[tuple[tuple[str, ...], str]]
+
+    def of(self, written: tuple[str, ...]) -> str:
+        return f"{self.file}:{line_of(self.lines, written) or 1}"
+
+
+def _walk(
+    table: Mapping[str, Any], path: tuple[str, ...], written: tuple[str, ...], places: _Places, found: Sources
+) -> None:
+    """Adds every value of `table`. written: the keys as the file has them; path: with the providers' own ids."""
+    seen: set[str] = set()
     for key, value in table.items():
-        here = (*path, key)
-        place = f"{file}:{line_of(lines, here) or 1}"
+        name = places.names.get(key.casefold(), key) if path == ("providers",) else key
+        here, there = (*path, name), (*written, key)
+        if name in seen:
+            found.problems.append(
+                Problem(
+                    ".".join(there),
+                    f"{name!r} is set twice, under two of its names",
+                    "keep one table",
+                    places.of(there),
+                )
+            )
+            continue
+        seen.add(name)
+        places.seen.append((here, places.of(there)))
         if isinstance(value, dict) and value:
-            found.places.setdefault(".".join(here), place)
-            _walk(value, here, file, lines, found)
+            found.places.setdefault(".".join(here), places.of(there))
+            _walk(value, here, there, places, found)
         else:
-            found.add(here, value, place)
+            found.add(here, value, places.of(there))
 
 
-def _matches(path: tuple[str, ...], rule: tuple[str, ...]) -> bool:
-    return len(path) >= len(rule) and all(r in ("*", p) for p, r in zip(path, rule, strict=False))
-
-
-def _refuse_foreign(found: Sources, file: Path) -> None:
-    for dotted, place in found.places.items():
-        path = tuple(dotted.split("."))
+def _refuse_foreign(places: _Places, found: Sources) -> None:
+    for path, place in places.seen:
         if any(len(path) == len(rule) and _matches(path, rule) for rule in _PROJECT_FORBIDDEN):
             found.problems.append(
                 Problem(
-                    dotted,
+                    ".".join(path),
                     "a file that lies in the current folder may not set keys, hosts or commands",
-                    f"if the file is yours, name it: --config {file} (or DRAGOMAN_CONFIG)",
+                    f"if the file is yours, name it: --config {places.file} (or DRAGOMAN_CONFIG)",
                     place,
                 )
             )
+
+
+def _matches(path: tuple[str, ...], rule: tuple[str, ...]) -> bool:
+    return all(part in ("*", name) for name, part in zip(path, rule, strict=True))
 
 
 def _read_env(env: Mapping[str, str], found: Sources) -> None:
@@ -195,7 +225,12 @@ def _read_env(env: Mapping[str, str], found: Sources) -> None:
 
 
 def _known_names(path: tuple[str, ...], found: Sources) -> tuple[str, ...]:
-    """Variable names hold no dash: `PROVIDERS__MY_SERVER` means `my-server` where the file has such a table."""
+    """The setting that a variable's path means.
+
+    Variable names hold no dash: `PROVIDERS__MY_SERVER` is `my-server` where the file has such a table.
+    """
+    if len(path) >= 2 and path[0] == "providers" and path[1] in provider_names():
+        return (path[0], provider_names()[path[1]], *path[2:])
     if len(path) >= 2 and path[0] in ("providers", "aliases"):
         table = found.values.get(path[0], {})
         same = [name for name in table if name.lower().replace("-", "_") == path[1]]

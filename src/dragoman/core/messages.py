@@ -186,7 +186,7 @@ def join_reasoning(blocks: tuple[Reasoning, ...] | list[Reasoning]) -> str | Non
         if block.presence in ("absent", "opaque") and not block.text:
             continue
         found = True
-        if out and block.text and not (block.turn and block.turn == last):
+        if any(out) and block.text and not (block.turn and block.turn == last):
             out.append("\n")
         out.append(block.text)
         last = block.turn

@@ -155,10 +155,12 @@ def _clean(messages: Iterable[Message], target: ReplayTarget, note: Callable[[st
     for message in messages:
         blocks: list[Block] = []
         for block in message.content:
-            kept = None if _blank(block) else _clean_block(block, message.role, target, note)
+            kept = (
+                None if isinstance(block, Text) and not block.text else _clean_block(block, message.role, target, note)
+            )
             if kept is not None:
                 blocks.append(kept)
-        if message.role == "user" and all(isinstance(b, Text) and not b.text.strip() for b in blocks):
+        if all(map(_blank, blocks)):
             blocks = []
         if blocks:
             out.append(_with(message, blocks))
@@ -255,14 +257,14 @@ def _stand_in(message: Message, rule: str, note: Callable[[str, str, str], None]
 
 
 def _blank(block: Block) -> bool:
-    return isinstance(block, Text) and not block.text
+    return isinstance(block, Text) and not block.text.strip()
 
 
 def _fill(messages: list[Message], target: ReplayTarget, note: Callable[[str, str, str], None]) -> list[Message]:
     """No assistant message that is only thinking, and no user message that is only media where text is wanted."""
     out = []
     for message in messages:
-        if message.role == "assistant" and all(isinstance(b, Reasoning) for b in message.content):
+        if message.role == "assistant" and all(isinstance(b, Reasoning) or _blank(b) for b in message.content):
             note("history_repaired", "", "an assistant message with nothing to send was left out")
             continue
         if message.role == "user" and target.profile.media_needs_text:

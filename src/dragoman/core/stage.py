@@ -7,7 +7,6 @@ made for one stream and thrown away with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from dragoman.core.events import Event
@@ -19,10 +18,3 @@ class Stage(Protocol):
     def feed(self, events: list[Event]) -> list[Event]:
         """The events that go on, in order. Never raises for what a vendor sent."""
         ...
-
-
-def run_stages(stages: Sequence[Stage], events: list[Event]) -> list[Event]:
-    """`events` through all stages, the first one first."""
-    for stage in stages:
-        events = stage.feed(events)
-    return events

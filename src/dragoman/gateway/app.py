@@ -149,6 +149,6 @@ def _pages(gate: Gate) -> ASGIApp:
 
 def _unrouted(request: HttpRequest, status: int) -> InvalidRequest:
     path = request.url.path
-    if status == 405 or path in ROADS:
+    if (status == 405 or path in ROADS) and not path.endswith("/responses/compact"):
         return InvalidRequest(f"{request.method} is not served on {path}", code="method_not_allowed", status=405)
     return InvalidRequest(f"nothing is served on {path}", code="not_found", status=404)

@@ -90,10 +90,15 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
-def make_box(keys: Sequence[str], home: Path, now: int) -> KeyBox:
-    """The box of the configured keys, else of the file in `home`, which is made where it is missing."""
+def make_box(keys: Sequence[str], home: Path | None, now: int) -> KeyBox:
+    """The box of the configured keys, else of the file in `home`, which is made where it is missing.
+
+    Without keys and home the key lives as long as the process: what it sealed opens only there.
+    """
     if keys:
         return KeyBox([read_key(text) for text in keys])
+    if home is None:
+        return KeyBox([secrets.token_bytes(32)])
     return KeyBox(_usable(_load_or_make(home, now), now))
 
 
@@ -119,24 +124,26 @@ def _usable(stored: Sequence[StoredKey], now: int) -> list[bytes]:
 def _load_or_make(home: Path, now: int) -> list[StoredKey]:
     path = home / FILE
     try:
+        if not path.exists():
+            _make(path, now)
         return _read(path)
-    except FileNotFoundError:
-        pass
+    except OSError as error:
+        raise ConfigError(
+            f"the seal key cannot be kept in {path} ({error.strerror}); set DRAGOMAN_SEAL_KEYS or DRAGOMAN_HOME"
+        ) from error
+
+
+def _make(path: Path, now: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_private(part, [StoredKey(base64.b64encode(secrets.token_bytes(32)).decode(), now)])
         # A link fails where another process was first: then its key is the one.
         os.link(part, path)
     except FileExistsError:
-        pass
-    except OSError as error:
-        raise ConfigError(
-            f"the seal key cannot be written to {path} ({error.strerror}); set DRAGOMAN_SEAL_KEYS or DRAGOMAN_HOME"
-        ) from error
+        return
     finally:
         part.unlink(missing_ok=True)
-    return _read(path)
 
 
 def _write_private(path: Path, keys: list[StoredKey]) -> None:

@@ -75,8 +75,20 @@ class Calibration:
     WEIGHT = 0.2
     """How much the newest observation counts."""
 
+    EARLY = 32
+    """So many observations are all made; later only every `EVERY`-th: an estimate reads the whole prompt."""
+    EVERY = 16
+
     def __init__(self) -> None:
         self._ratio: dict[str, float] = {}
+        self._asked: dict[str, int] = {}
+
+    def wants(self, model: str) -> bool:
+        """Whether another observation of this model is worth making."""
+        if model not in self._asked and len(self._asked) >= self.LIMIT:
+            return False
+        count = self._asked[model] = self._asked.get(model, -1) + 1
+        return count < self.EARLY or count % self.EVERY == 0
 
     def observe(self, model: str, estimated: int, actual: int) -> None:
         """A vendor counted `actual` prompt tokens where the estimate was `estimated`. Tiny prompts teach nothing."""

@@ -19,7 +19,8 @@ from dragoman.gateway.body import Gone, detect, read_body
 from dragoman.gateway.gate import Gate
 from dragoman.gateway.intake import Ask, take_in
 from dragoman.gateway.notes import unique
-from dragoman.gateway.stream import Result, StreamAnswer
+from dragoman.gateway.result import Result
+from dragoman.gateway.stream import StreamAnswer
 from dragoman.gateway.whole import WholeAnswer
 from dragoman.gateway.wires import ID_PREFIX, wire
 from dragoman.telemetry.log import Line
@@ -58,6 +59,8 @@ class Flow:
             else:
                 await self._answer(ask)
         finally:
+            if self._result.defect is not None:
+                self._gate.log.trouble("defect", self._result.defect, id=self._id, path=self._scope["path"])
             self._log(refused)
 
     async def _take_in(self) -> Ask:
@@ -116,9 +119,7 @@ class Flow:
         ask, result = self._ask, self._result
         end = result.end
         error = refused or (end.error if isinstance(end, Failed) else None)
-        if ask is not None and result.usage is not None and result.usage.prompt is not None:
-            estimated = counting.estimate(ask.request)
-            self._gate.calibration.observe(ask.resolved.name, estimated, result.usage.prompt)
+        self._learn(result)
         self._gate.log.request(
             Line(
                 id=self._id,
@@ -138,6 +139,13 @@ class Flow:
                 attempts=result.attempts,
             )
         )
+
+    def _learn(self, result: Result) -> None:
+        """Compares the vendor's prompt count with our estimate."""
+        ask, calibration = self._ask, self._gate.calibration
+        prompt = result.usage.prompt if result.usage is not None else None
+        if ask is not None and prompt is not None and calibration.wants(ask.resolved.name):
+            calibration.observe(ask.resolved.name, counting.estimate(ask.request), prompt)
 
 
 def as_refusal(error: DragomanError) -> ErrorInfo:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dragoman.catalog import Catalogue
-from dragoman.client.aiohttp_transport import AiohttpTransport
+from dragoman.client.direct_transport import DirectTransport
 from dragoman.client.engine import Engine
 from dragoman.client.ids import new_id
 from dragoman.client.retry import RetryPolicy, Timeouts
@@ -21,6 +21,7 @@ from dragoman.gateway.box import make_box
 from dragoman.gateway.counting import Calibration
 from dragoman.gateway.memory import Memory
 from dragoman.gateway.security import Doorkeeper
+from dragoman.gateway.wires import ID_PREFIX, wire
 from dragoman.store.sessions import MemorySessions, SessionStore
 from dragoman.store.vault import MemoryVault, Vault
 from dragoman.telemetry.log import RequestLog
@@ -55,11 +56,12 @@ class Gate:
         self.clock = clock
         self.mint = mint
         self.redact = Redactor(settings.redactions())
-        self.log = log or RequestLog(self.redact)
+        self.log = RequestLog(self.redact) if log is None else log
         self.door = Doorkeeper(settings.server.api_key, settings.server.allowed_hosts, settings.server.allowed_origins)
         self.max_body = int(settings.server.max_body_mb * _MB)
-        box = make_box(settings.seal.keys, Path(settings.home), int(now()))
-        self.vault: Vault = vault or MemoryVault(int(settings.vault.max_mb * _MB), settings.vault.ttl_s, clock)
+        box = make_box(settings.seal.keys, Path(settings.home) if settings.home else None, int(now()))
+        limit = int(settings.vault.max_mb * _MB)
+        self.vault: Vault = MemoryVault(limit, settings.vault.ttl_s, clock) if vault is None else vault
         self.memory = Memory(box, self.vault)
         self.sessions: SessionStore | None = sessions
         if sessions is None and settings.sessions.mode != "off":
@@ -67,6 +69,8 @@ class Gate:
         self.calibration = Calibration()
         self.transport = transport
         self.closing = False
+        for name in ID_PREFIX:
+            wire(name)
         self._given = transport
         self._engine: Engine | None = None
 
@@ -75,7 +79,7 @@ class Gate:
         """Makes the calls. The transport is opened with the first one, inside the running loop."""
         if self._engine is None:
             limits = self.settings.timeouts
-            self.transport = self._given or AiohttpTransport()
+            self.transport = self._given or DirectTransport()
             self._engine = Engine(
                 self.transport,
                 Timeouts(limits.connect, limits.first_byte, limits.idle, limits.total),

@@ -14,6 +14,9 @@ from dragoman.gateway.security import check_bind
 DRAIN_S = 30
 """How long (seconds) running answers may go on once a stop was asked for."""
 
+KEEP_ALIVE_S = 75
+"""How long (seconds) an idle connection is kept: longer than clients' pools keep theirs, so that none closes on us."""
+
 
 def make_server(settings: Settings) -> uvicorn.Server:
     """The server, not yet started. Raises ConfigError when the settings must not be served."""
@@ -31,6 +34,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,
     )
     return uvicorn.Server(config)

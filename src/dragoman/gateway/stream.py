@@ -27,12 +27,11 @@ from dragoman.core.events import (
     UsageSeen,
 )
 from dragoman.core.messages import ToolCall
-from dragoman.core.notes import Note
-from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
 from dragoman.gateway import answers, keep
 from dragoman.gateway.commit import CommitClock
 from dragoman.gateway.intake import Ask
+from dragoman.gateway.result import Result
 from dragoman.gateway.writer import Outbox
 from dragoman.store.sessions import SessionStore
 from dragoman.wire.base import StreamEncoder
@@ -64,20 +63,6 @@ class Limits(Protocol):
     def keepalive(self) -> float:
         """Between signs of life; 0 is none."""
         ...
-
-
-class Result:
-    """What became of an answer, for log and meter."""
-
-    __slots__ = ("attempts", "end", "first_byte", "notes", "status", "usage")
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.end: Terminal | None = None
-        self.usage: Usage | None = None
-        self.notes: list[Note] = []
-        self.first_byte: float | None = None
-        self.attempts = 0
 
 
 class StreamAnswer:
@@ -128,6 +113,12 @@ class StreamAnswer:
 
     def events(self, batch: list[Event]) -> None:
         """More events of the answer."""
+        try:
+            self._take(batch)
+        except Exception as error:  # boundary: a defect of ours must not leave the client without an end
+            self._break(error)
+
+    def _take(self, batch: list[Event]) -> None:
         if self._gone:
             self._note_end(batch[-1])
             return
@@ -142,6 +133,22 @@ class StreamAnswer:
         else:
             self._pass(batch)
 
+    def _break(self, error: Exception) -> None:
+        """Ends the answer as failed, as well as that can still be said."""
+        self.result.defect = error
+        failed = Failed(ErrorInfo("internal", "the gateway failed on this answer; its log says where"))
+        self._note_end(failed)
+        self._held = None
+        if not self.committed:
+            self._refusal = failed.error
+        elif not self._over:
+            self._over = True
+            try:
+                self._send(self._encoder.encode([failed]))
+            except Exception:  # boundary: the encoder itself is what broke
+                self._wrote = self._loop.time()
+        self._out.close()
+
     def _refuse(self, failed: Failed, batch: list[Event]) -> None:
         self.result.notes += [e.note for e in batch if isinstance(e, Noted)]
         self._note_end(failed)
@@ -149,7 +156,7 @@ class StreamAnswer:
         self._out.close()
 
     def _note_end(self, event: Event) -> None:
-        if isinstance(event, TERMINAL):
+        if isinstance(event, TERMINAL) and self.result.end is None:
             self.result.end = event
             self.result.usage = event.usage or self.result.usage
 
@@ -271,10 +278,9 @@ class StreamAnswer:
 
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # A defect of ours while frames were held: the client must not wait for ever.
-            self._gone = True
-            self._out.close()
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._break(error)
 
     async def _watch(self, receive: Receive) -> None:
         """Waits for the client to go, then ends the call."""

@@ -18,7 +18,7 @@ from dragoman.core.fold import Folder, Reply
 from dragoman.errors import ErrorInfo
 from dragoman.gateway import answers, keep
 from dragoman.gateway.intake import Ask
-from dragoman.gateway.stream import Result
+from dragoman.gateway.result import Result
 from dragoman.gateway.wires import wire
 from dragoman.store.sessions import SessionStore
 from dragoman.wire.base import Mint
@@ -60,6 +60,13 @@ class WholeAnswer:
 
     def events(self, batch: list[Event]) -> None:
         """More events of the answer."""
+        try:
+            self._take(batch)
+        except Exception as error:  # boundary: a defect of ours must not leave the client without an answer
+            self.result.defect = error
+            self._done.set()
+
+    def _take(self, batch: list[Event]) -> None:
         turn = self._ask.turn
         self._fold.feed(batch)
         for event in batch:
@@ -98,10 +105,25 @@ class WholeAnswer:
             await self._release(watcher)
 
     async def _tell(self, reply: Reply, send: Send, headers: Callable[[], answers.Headers]) -> None:
-        end = reply.end
-        if isinstance(end, Failed):
-            await self._error(end.error, send, headers)
+        error = reply.end.error if isinstance(reply.end, Failed) else None
+        body = b""
+        if error is None or self.result.defect is not None:
+            try:
+                body, error = await self._make(reply)
+            except Exception as defect:  # boundary: as in events
+                self.result.defect = self.result.defect or defect
+                error = ErrorInfo("internal", "the gateway failed on this answer; its log says where")
+        if error is not None:
+            self.result.end = Failed(error, self.result.usage)
+            await self._error(error, send, headers)
             return
+        self.result.status = 200
+        await answers.send_json(send, 200, body, headers())
+
+    async def _make(self, reply: Reply) -> tuple[bytes, ErrorInfo | None]:
+        """The body, once what the next turn needs is kept; or why there is none."""
+        if self.result.defect is not None:
+            raise self.result.defect
         turn = self._ask.turn
         if turn is not None:
             turn.remember()
@@ -109,14 +131,11 @@ class WholeAnswer:
             self.result.notes += turn.take_failure()
         body = wire(self._ask.wire).encode_whole(self._ask.view, reply, self._mint, int(self._now()), self._ask.id)
         if self._store is not None:
-            item = keep.record(self._ask, end, keep.output_of(body), Raw(body), int(self._now()))
+            item = keep.record(self._ask, reply.end, keep.output_of(body), Raw(body), int(self._now()))
             waiting = keep.put(self._store, item)
             if waiting is not None and not await keep.kept(waiting):
-                self.result.end = Failed(keep.failure(), self.result.usage)
-                await self._error(keep.failure(), send, headers)
-                return
-        self.result.status = 200
-        await answers.send_json(send, 200, body, headers())
+                return b"", keep.failure()
+        return body, None
 
     async def _error(self, error: ErrorInfo, send: Send, headers: Callable[[], answers.Headers]) -> None:
         status, body, own = answers.error_answer(self._present(error), self._ask.wire, self._ask.request_id)

@@ -236,7 +236,7 @@ def _translate(request: Request, target: Target, wire: WireName, session: str) -
     aim = ReplayTarget(row.id, facts.family, wire, profile, facts.id, facts.inputs)
     default = target.thinking_default or row.thinking_default or profile.thinking_default
     history = survey(request.messages, aim)
-    thought = decide(Case(request.reasoning, request.wire, profile, facts, history, default, limit))
+    thought = decide(Case(request.reasoning, request.wire, profile, facts, history, default, limit, wire))
     notes += thought.notes
     prepared = prepare(request.messages, msgspec.structs.replace(aim, thinking=thought.active))
     notes += prepared.notes
@@ -256,6 +256,7 @@ def _translate(request: Request, target: Target, wire: WireName, session: str) -
         **shape_params(request, context, notes),
     )
     body = codec(wire).encode_request(shaped, Shape(facts.id, profile, thought.shape))
+    body = merge_body(body, vendor(row.id).extra_body(wire, facts, thought.shape))
     return body, _Made(tuple(notes), lowered.table, thought.shape)
 
 

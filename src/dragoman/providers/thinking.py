@@ -17,6 +17,8 @@ from dragoman.core.request import EFFORTS, Effort, ReasoningAsk
 from dragoman.core.shape import Thinking
 
 _EFFORT_STYLES = frozenset({"effort", "object", "type_effort"})
+_WORDED = frozenset({"effort", "object"})
+"""Styles in which off is an effort like any other."""
 _BUDGETS: dict[str, int] = {
     "minimal": 1024,
     "low": 4096,
@@ -45,7 +47,11 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """All that the decision depends on. default: what an unset ask means. max_tokens: the output limit, if any."""
+    """All that the decision depends on.
+
+    client, wire: the protocols spoken by the client and upstream. default: what an unset ask means. max_tokens: the
+    output limit, if any.
+    """
 
     ask: ReasoningAsk
     client: WireName
@@ -54,6 +60,26 @@ class Case(msgspec.Struct, frozen=True):
     history: History = History()
     default: ThinkingDefault = "vendor"
     max_tokens: int | None = None
+    wire: WireName = "chat"
+
+    @property
+    def steerable(self) -> bool:
+        """Whether this wire of the provider has a field for thinking at all."""
+        if self.wire == "messages":
+            return self.profile.anthropic_thinking != "none"
+        return self.wire == "responses" or self.profile.thinking != "none"
+
+    @property
+    def can_be_off(self) -> bool:
+        """Whether thinking can be switched off by request."""
+        return self.wire == "messages" or self.profile.thinking not in _WORDED or "none" in self.profile.efforts
+
+    @property
+    def graded(self) -> bool:
+        """Whether an effort can be said, beside on and off."""
+        if self.wire == "messages":
+            return self.profile.anthropic_thinking == "full"
+        return self.wire == "responses" or self.profile.thinking in _EFFORT_STYLES
 
 
 def decide(case: Case) -> Decision:
@@ -61,7 +87,7 @@ def decide(case: Case) -> Decision:
     profile, model, ask = case.profile, case.model, case.ask
     field = FIELDS[case.client]
     wanted = ask.asked or ask.adaptive or ask.budget is not None or ask.effort is not None
-    if model.thinking == "none" or (profile.thinking == "none" and profile.anthropic_thinking != "full"):
+    if model.thinking == "none" or not case.steerable:
         notes: tuple[Note, ...] = ()
         if wanted and not (model.thinking == "none" and ask.effort == "none"):
             notes = (Note("param_dropped", field, "thinking cannot be steered on this model"),)
@@ -81,7 +107,7 @@ def decide(case: Case) -> Decision:
     if wanted:
         return _on(case, field)
     if _unset(case) == "off":
-        return Decision(Thinking("off"), False) if _can_be_off(profile) else Decision(Thinking(), _thinks(model))
+        return Decision(Thinking("off"), False) if case.can_be_off else Decision(Thinking(), _thinks(model))
     return Decision(Thinking(), _thinks(model))
 
 
@@ -97,22 +123,18 @@ def _unset(case: Case) -> str:
     return "off" if case.default == "off" else "unset"
 
 
-def _can_be_off(profile: Profile) -> bool:
-    return profile.thinking not in ("effort", "object") or "none" in profile.efforts
-
-
 def _fixed(case: Case, field: str) -> Decision:
     """A model that always thinks: only how hard can be asked."""
     if case.ask.effort == "none":
         note = Note("effort_coerced", field, "this model always thinks")
         return Decision(Thinking(), True, (note,))
-    if case.ask.effort is not None and case.profile.thinking in _EFFORT_STYLES:
+    if case.ask.effort is not None and case.graded:
         return _on(case, field)
     return Decision(Thinking(), True)
 
 
 def _off(case: Case, field: str) -> Decision:
-    if _can_be_off(case.profile):
+    if case.can_be_off:
         return Decision(Thinking("off", case.profile.efforts.get("none")), False)
     word = _nearest("none", case.profile.efforts)
     note = Note("effort_coerced", field, "thinking cannot be switched off here; the least effort is sent")
@@ -122,23 +144,24 @@ def _off(case: Case, field: str) -> Decision:
 def _on(case: Case, field: str) -> Decision:
     profile, ask = case.profile, case.ask
     notes: list[Note] = []
-    effort = _effort(ask.effort, profile, field, notes)
+    effort = _effort(case, field, notes)
     budget = None
     if profile.thinking == "budget" or (ask.budget is not None and profile.anthropic_thinking == "full"):
         budget = _budget(ask, case, notes)
     return Decision(Thinking("on", effort, budget), True, tuple(notes))
 
 
-def _effort(asked: Effort | None, profile: Profile, field: str, notes: list[Note]) -> str | None:
-    """The vendor's word for an effort."""
-    if asked is None:
-        return None
-    word = _nearest(asked, profile.efforts)
-    if word is None:
-        if profile.thinking in ("type", "adaptive"):
+def _effort(case: Case, field: str, notes: list[Note]) -> str | None:
+    """The vendor's word for the effort that is asked."""
+    asked, efforts = case.ask.effort, case.profile.efforts
+    if asked in (None, "none"):
+        # The Responses protocol has no other way to say on.
+        return (_nearest("medium", efforts) or "medium") if case.wire == "responses" else None
+    if not case.graded:
+        if case.profile.thinking != "budget":
             notes.append(Note("effort_coerced", field, "thinking is on or off here; the effort itself is not sent"))
-            return None
-        return asked if profile.thinking in _EFFORT_STYLES else None
+        return None
+    word = _nearest(asked, efforts) or asked
     if word != asked:
         notes.append(Note("effort_coerced", field, f"{asked} was sent as {word}"))
     return word

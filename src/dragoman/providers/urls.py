@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from dragoman import __version__
 from dragoman.catalog import ProviderRow
 from dragoman.catalog.urls import endpoint_url, host_matches, split_base
 from dragoman.core.messages import WireName
 from dragoman.errors import ConfigError
+from dragoman.version import __version__
 
 USER_AGENT = f"dragoman/{__version__}"
 ANTHROPIC_VERSION = "2023-06-01"

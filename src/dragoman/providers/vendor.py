@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from dragoman.core.messages import WireName
+from dragoman.core.profile import ModelFacts
+from dragoman.core.shape import Thinking
 from dragoman.errors import ErrorInfo
 
 
@@ -11,3 +16,7 @@ class Vendor:
     def refine_error(self, info: ErrorInfo, body: bytes) -> ErrorInfo:
         """A failure as the wire read it, told more exactly. body: the vendor's own bytes."""
         return info
+
+    def extra_body(self, wire: WireName, model: ModelFacts, thinking: Thinking) -> dict[str, Any]:
+        """Fields of the vendor's own that every such request wants, merged into the body."""
+        return {}

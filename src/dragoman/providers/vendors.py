@@ -5,11 +5,18 @@ A new vendor with behaviour is one file with a subclass of `Vendor`, and one lin
 
 from __future__ import annotations
 
+from dragoman.providers.minimax import MiniMax
 from dragoman.providers.vendor import Vendor
 from dragoman.providers.xiaomi import Xiaomi
+from dragoman.providers.zhipu import Zhipu
 
 _GENERIC = Vendor()
-_VENDORS: dict[str, Vendor] = {"xiaomi": Xiaomi()}
+_VENDORS: dict[str, Vendor] = {
+    "xiaomi": Xiaomi(),
+    "minimax": MiniMax(),
+    "minimax-cn": MiniMax(),
+    "zhipu": Zhipu(),
+}
 
 
 def vendor(provider: str) -> Vendor:

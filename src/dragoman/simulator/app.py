@@ -31,6 +31,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CHAT = "/v1/chat/completions"
 MESSAGES = "/anthropic/v1/messages"
+KEPT_BODIES = 5000
+"""How many of the last requests keep their bodies for the log."""
 
 
 class _Plan(msgspec.Struct):
@@ -145,6 +147,8 @@ class Simulator:
         raw = await read_request(connection)
         seen = Seen(len(self.requests) + 1, connection.method, path, connection.shown_headers(), raw)
         self.requests.append(seen)
+        if len(self.requests) > KEPT_BODIES:
+            self.requests[-KEPT_BODIES - 1].raw = b""
         self.ledger.requests += 1
         try:
             plan = self._plan(connection, seen, path)

@@ -57,15 +57,20 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: App, host: str = "127.0.0.1", port: int = 0, *, grace: int = 1) -> AsyncIterator[str]:
-    """Serves `app` while the block runs and gives its base URL. grace: seconds that open streams get at the end."""
+async def serving(
+    app: App, host: str = "127.0.0.1", port: int = 0, *, grace: int = 1, lifespan: bool = False
+) -> AsyncIterator[str]:
+    """Serves `app` while the block runs and gives its base URL.
+
+    grace: seconds that open streams get at the end. lifespan: the application wants to hear of start and end.
+    """
     listener = bind(host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
         log_level="critical",
         access_log=False,
-        lifespan="off",
+        lifespan="on" if lifespan else "off",
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=grace,

@@ -112,7 +112,7 @@ def test_there_are_transcripts() -> None:
     assert len(transcripts()) >= 5
 
 
-@pytest.mark.req(21, 118)
+@pytest.mark.req(21)
 @pytest.mark.parametrize("path", transcripts(), ids=lambda p: p.stem)
 def test_any_cut_gives_the_same_events(path: Path) -> None:
     data = path.read_bytes()

@@ -331,6 +331,5 @@ def test_an_overflow_is_told_so_that_clients_compact(said: str, told: str) -> No
     assert error == {"type": "invalid_request_error", "message": told}
 
 
-@pytest.mark.req(149)
 def test_the_count() -> None:
     assert encode_count(12) == b'{"input_tokens":12}'

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from dragoman.core.events import Event, Failed, Finished, Incomplete, Noted, RawFrame, Started, Terminal, UsageSeen
+from dragoman.core.events import Event, Finished, Incomplete, Noted, RawFrame, Started, Terminal, UsageSeen
 from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
@@ -306,8 +306,3 @@ def decode_whole(body: bytes, context: DecodeContext) -> list[Event]:
     if not decoder.ended:
         decoder.conclude(out)
     return out
-
-
-def is_failure(events: list[Event]) -> bool:
-    """Whether a whole answer broke."""
-    return bool(events) and isinstance(events[-1], Failed)

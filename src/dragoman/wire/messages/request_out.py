@@ -19,10 +19,7 @@ from dragoman.core.request import Request
 from dragoman.core.shape import Shape
 from dragoman.core.tools import Tool
 from dragoman.wire.messages.blocks_out import BESIDE_MEDIA, NO_CONTENT, Part, part_out, text_out
-from dragoman.wire.messages.cache import limit_marks, place_marks
 
-MIN_BUDGET = 1024
-"""Fewest thinking tokens that a budget may have."""
 SYSTEM_JOINT = "\n\n"
 """Stands between system texts where they become one string."""
 
@@ -51,20 +48,7 @@ def encode_request(request: Request, shape: Shape) -> bytes:
         body["stop_sequences"] = list(request.stop)
     for key, raw in (*request.params.items(), *request.extra.items()):
         body.setdefault(key, raw)
-    if profile.cache_marks:
-        if request.wire != "messages":
-            place_marks(body)
-        limit_marks(body)
     return msgspec.json.encode(body)
-
-
-def fit_budget(budget: int, max_tokens: int | None) -> int | None:
-    """The thinking budget that leaves room for the answer; None where not even the smallest one does."""
-    if max_tokens is None or budget + MIN_BUDGET <= max_tokens:
-        return budget
-    room = max_tokens - min(MIN_BUDGET, max_tokens // 4)
-    fitted = min(budget, room)
-    return fitted if fitted >= MIN_BUDGET or fitted == budget else None
 
 
 # -- the conversation
@@ -86,7 +70,9 @@ def _conversation(messages: Sequence[Message], profile: Profile) -> tuple[Any, l
         parts = [p for block in message.content if (p := part_out(block, role, profile)) is not None]
         if role == "assistant" and not parts:
             continue
-        if turns and turns[-1][0] == role:
+        if message.role == "tool" and [turn[0] for turn in turns[-2:]] == ["assistant", "system"]:
+            turns.insert(-1, (role, parts))  # results must follow their calls at once
+        elif turns and turns[-1][0] == role:
             turns[-1][1].extend(parts)
         else:
             turns.append((role, parts))
@@ -205,8 +191,7 @@ def _thinking(request: Request, shape: Shape, body: dict[str, Any]) -> None:
 
 def _thinking_on(request: Request, budget: int | None) -> dict[str, Any]:
     if budget is not None and not request.reasoning.adaptive:
-        fitted = fit_budget(budget, request.max_output_tokens)
-        return {"type": "disabled"} if fitted is None else {"type": "enabled", "budget_tokens": fitted}
+        return {"type": "enabled", "budget_tokens": budget}
     # A vendor that takes the full object wants a budget with `enabled`; without one it is to choose by itself.
     plain = request.wire == "messages" and not request.reasoning.adaptive and request.reasoning.asked
     return {"type": "enabled" if plain else "adaptive"}

@@ -130,6 +130,8 @@ class Decoder(StreamDecoder):
 
     def finish(self, terminal: Event, out: list[Event]) -> None:
         """Ends the stream. A vendor that says completed while a call of it is cut has not completed (law 10)."""
+        if not self.ended:
+            self._start(None, out)
         mark = len(out)
         super().finish(terminal, out)
         cut = any(isinstance(e, BlockEnd) and not e.complete for e in out[mark:])
@@ -276,6 +278,4 @@ def decode_whole(body: bytes, context: DecodeContext) -> list[Event]:
             decoder.response(response, status, out)
     except (Malformed, InvalidRequest) as error:
         decoder.fail(ErrorInfo("protocol", f"the upstream's answer cannot be read: {error}"), out)
-    if not out or not isinstance(out[0], Started):
-        out.insert(0, Started())
     return out

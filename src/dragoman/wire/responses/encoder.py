@@ -35,6 +35,7 @@ from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.wire.base import Mint
+from dragoman.wire.responses.fields import flat
 from dragoman.wire.responses.output import (
     BUILT_IN_ITEMS,
     PREFIXES,
@@ -382,12 +383,12 @@ class Encoder:
         self._event(out, "response.output_item.added", {"output_index": len(self.output), "item": item})
 
     def _finish_item(self, item: dict[str, Any], out: list[Frame]) -> None:
-        raw = Raw(encode(item))
+        raw = Raw(flat(encode(item)))
         self._event(out, "response.output_item.done", {"output_index": len(self.output), "item": raw})
         self.output.append(raw)
 
     def _event(self, out: list[Frame], name: str, body: dict[str, Any]) -> None:
-        out.append((name, encode({"type": name, **body, "sequence_number": self._seq})))
+        out.append((name, flat(encode({"type": name, **body, "sequence_number": self._seq}))))
         self._seq += 1
 
     def _lifecycle(self, out: list[Frame], name: str, body: bytes) -> None:

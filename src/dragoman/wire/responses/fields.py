@@ -40,6 +40,13 @@ def dump(value: Any) -> Raw:
     return Raw(_encode(value))
 
 
+def flat(data: bytes) -> bytes:
+    """`data` on one line. A client's or vendor's slice may be laid out over several, which would break an SSE frame."""
+    if b"\n" in data or b"\r" in data:
+        return msgspec.json.format(data, indent=-1)
+    return data
+
+
 def text_of(raw: Raw) -> str:
     """A JSON slice as text, as the client wrote it."""
     return bytes(raw).decode()

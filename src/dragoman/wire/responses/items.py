@@ -8,7 +8,7 @@ handed out beside the messages. An item of unknown type is kept opaque: a newer 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Raw
@@ -32,7 +32,7 @@ from dragoman.core.notes import Note
 from dragoman.core.tools import Tool, ToolKind
 from dragoman.wire.parse import absent, read
 from dragoman.wire.responses.content import decode_output, decode_parts
-from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_object, is_string, text_of
+from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_list, is_object, is_string, text_of
 from dragoman.wire.responses.tools import decode_tools
 
 SEAL = "dgm1."
@@ -211,7 +211,12 @@ class _Reader:
                 self.tools += decode_tools(item.tools or (), f"{path}.tools", loaded=True)
                 return
             raise invalid(f"{path}.call_id", f"{path}.call_id is missing; add the id of the call that it answers")
-        content, was_text, failed = decode_output(item.output, f"{path}.output", self.notes)
+        content: tuple[Any, ...]
+        if kind == "shell_call_output" and is_list(item.output):
+            # A list of {stdout, stderr, outcome}: models read it as it stands.
+            content, was_text, failed = (Text(text_of(item.output)),), False, False
+        else:
+            content, was_text, failed = decode_output(item.output, f"{path}.output", self.notes)
         if kind == "tool_search_output":
             found = decode_tools(item.tools or (), f"{path}.tools", loaded=True)
             self.tools += found
@@ -282,8 +287,8 @@ def call_arguments(item: Item, kind: ToolKind, path: str) -> str:
     if kind == "local_shell" and is_object(raw):
         action = read(raw, dict[str, Raw], f"{path}.action")
         action.pop("type", None)
-        return text_of(dump(action))
-    return text_of(raw)
+        raw = dump(action)
+    return msgspec.json.format(bytes(raw), indent=-1).decode()
 
 
 def decode_items(items: Sequence[Raw], path: str = "input") -> ItemsDecoded:

@@ -17,7 +17,8 @@ from dragoman.core.events import BlockEnd, Event, Failed, Finished, Incomplete, 
 from dragoman.core.messages import Reasoning, Text, ToolCall
 from dragoman.wire.base import Mint
 from dragoman.wire.responses.encoder import Encoder, Frame
-from dragoman.wire.responses.output import ResponseObject, call_item, encode, message_item, reasoning_item
+from dragoman.wire.responses.fields import flat
+from dragoman.wire.responses.output import ResponseObject, call_item, encode, message_item, reasoning_item, text_part
 from dragoman.wire.responses.view import View
 
 _LIFECYCLE = frozenset(
@@ -39,6 +40,12 @@ class _Place(msgspec.Struct):
 class _Item(msgspec.Struct):
     id: str = ""
     type: str = ""
+    raw: Raw = Raw(b"{}")
+
+
+class _Index(msgspec.Struct):
+    content_index: int | None = None
+    summary_index: int | None = None
 
 
 class NativeEncoder:
@@ -53,7 +60,7 @@ class NativeEncoder:
         self._view = view
         self._mint = mint
         self._last = b""
-        self._started = False
+        self._name = ""
         self._open: dict[int, _Item] = {}
         self._cut: list[StreamBlock] = []
 
@@ -84,8 +91,8 @@ class NativeEncoder:
     def _pass(self, frame: RawFrame, out: list[Frame]) -> None:
         name, data = frame.name, frame.data
         try:
-            if not name:
-                name = msgspec.json.decode(data, type=_Frame).type
+            # Decoded even where the name is known: a stream that breaks inside of a frame must not pass half of it on.
+            name = msgspec.json.decode(data, type=_Frame).type or name
             if name in _LIFECYCLE:
                 data = self._patched(name, data)
             elif name in ("response.output_item.added", "response.output_item.done"):
@@ -95,8 +102,9 @@ class NativeEncoder:
         if name == "error" or not name:
             # The end is told by `response.failed` below: clients of this lane know no other.
             return
+        data = flat(data)
         self._last = data
-        self._started = True
+        self._name = name
         out.append((name, data))
 
     def _patched(self, name: str, data: bytes) -> bytes:
@@ -116,7 +124,9 @@ class NativeEncoder:
     def _track(self, name: str, data: bytes) -> None:
         place = msgspec.json.decode(data, type=_Place)
         if name == "response.output_item.added":
-            self._open[place.output_index] = msgspec.json.decode(place.item, type=_Item)
+            item = msgspec.json.decode(place.item, type=_Item)
+            item.raw = place.item
+            self._open[place.output_index] = item
         else:
             self._open.pop(place.output_index, None)
             self.output.append(place.item)
@@ -125,19 +135,58 @@ class NativeEncoder:
 
     def _end(self, end: Terminal, out: list[Frame]) -> None:
         self.ended = True
-        if not self._started:
+        if not self._name:
             encoder = Encoder(self._view, self._mint, self.now, self.id or self._mint("resp_"))
             out.extend(encoder.encode([end]))
             self.final = encoder.final
             return
+        response = ResponseObject(self._view, self.id, self.now)
+        if self._name == "response.created":
+            self._write(out, "response.in_progress", {"response": Raw(response.running())})
         for index in sorted(self._open):
+            self._parts(index, out)
             item = Raw(encode(self._closed(self._open[index])))
             self.output.append(item)
             self._write(out, "response.output_item.done", {"output_index": index, "item": item})
         name = "completed" if isinstance(end, Finished) else "incomplete" if isinstance(end, Incomplete) else "failed"
-        whole = ResponseObject(self._view, self.id, self.now).ended(end, self.output, (), self.now)
-        self.final = Raw(whole)
+        self.final = Raw(response.ended(end, self.output, (), self.now))
         self._write(out, f"response.{name}", {"response": self.final})
+
+    def _parts(self, index: int, out: list[Frame]) -> None:
+        """The done events that the open part of an item still lacks, judged by the last frame that passed."""
+        item, block = self._open[index], self._cut[0] if self._cut else None
+        if self._name == "response.output_item.done" or self._name.endswith("part.done"):
+            return
+        place: dict[str, Any] = {"item_id": item.id, "output_index": index}
+        at = msgspec.json.decode(self._last, type=_Index)
+        told = self._name.endswith(".done")
+        if isinstance(block, ToolCall) and item.type in ("function_call", "custom_tool_call"):
+            custom = item.type == "custom_tool_call"
+            key, name = ("input", "custom_tool_call_input") if custom else ("arguments", "function_call_arguments")
+            if not told:
+                body = (
+                    {**place, key: block.arguments} if custom else {**place, "name": block.name, key: block.arguments}
+                )
+                self._write(out, f"response.{name}.done", body)
+        elif isinstance(block, Text) and item.type == "message":
+            place["content_index"] = at.content_index or 0
+            if not told:
+                name, key = ("refusal", "refusal") if block.refusal else ("output_text", "text")
+                said: dict[str, Any] = {key: block.text} if block.refusal else {key: block.text, "logprobs": []}
+                self._write(out, f"response.{name}.done", {**place, **said})
+            part = text_part(block.text, block.annotations, block.refusal)
+            self._write(out, "response.content_part.done", {**place, "part": part})
+        elif isinstance(block, Reasoning) and item.type == "reasoning":
+            self._thought_parts(block, place, at, out)
+
+    def _thought_parts(self, block: Reasoning, place: dict[str, Any], at: _Index, out: list[Frame]) -> None:
+        summary = at.summary_index is not None
+        place["summary_index" if summary else "content_index"] = at.summary_index or at.content_index or 0
+        name, kind = ("reasoning_summary_text", "summary_text") if summary else ("reasoning_text", "reasoning_text")
+        if not self._name.endswith(".done"):
+            self._write(out, f"response.{name}.done", {**place, "text": block.text})
+        part = "reasoning_summary_part" if summary else "content_part"
+        self._write(out, f"response.{part}.done", {**place, "part": {"type": kind, "text": block.text}})
 
     def _closed(self, item: _Item) -> dict[str, Any]:
         """An open item with what its deltas gave."""
@@ -149,15 +198,10 @@ class NativeEncoder:
                 return reasoning_item(block, item.id, block.summary, "incomplete")
             case ToolCall() if item.type in ("function_call", "custom_tool_call"):
                 return call_item(block, item.id, "incomplete")
-        bare: dict[str, Any] = {"id": item.id, "type": item.type, "status": "incomplete"}
-        if item.type == "message":
-            bare.update(role="assistant", content=[])
-        elif item.type == "reasoning":
-            bare["summary"] = []
-        return bare
+        return {**msgspec.json.decode(item.raw, type=dict[str, Raw]), "status": "incomplete"}
 
     def _write(self, out: list[Frame], name: str, body: dict[str, Any]) -> None:
         found = _SEQUENCE.findall(self._last)
         number = int(found[-1]) + 1 if found else 0
-        self._last = encode({"type": name, **body, "sequence_number": number})
+        self._last = flat(encode({"type": name, **body, "sequence_number": number}))
         out.append((name, self._last))

@@ -16,6 +16,7 @@ from dragoman.core.messages import Reasoning, Text, ToolCall
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.wire.responses.errors import stream_error
+from dragoman.wire.responses.fields import flat
 from dragoman.wire.responses.view import View
 
 encode = msgspec.json.Encoder().encode
@@ -231,10 +232,10 @@ def incomplete_reason(end: Incomplete) -> str:
 def with_notes(metadata: Raw | None, notes: Sequence[Note]) -> bytes:
     """The client's metadata, with what was noted while the stream ran as one string beside it."""
     if not notes:
-        return bytes(metadata) if metadata is not None else b"{}"
+        return flat(bytes(metadata)) if metadata is not None else b"{}"
     body: dict[str, Any] = dict(msgspec.json.decode(metadata, type=dict[str, Raw])) if metadata is not None else {}
     body["dragoman_notes"] = encode([{"code": n.code, "field": n.field} for n in notes]).decode()
-    return encode(body)
+    return flat(encode(body))
 
 
 class ResponseObject:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.notes import Note
+from dragoman.wire.responses.fields import flat
 
 ECHO_DEFAULTS: dict[str, bytes] = {
     "background": b"false",
@@ -60,6 +61,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         """The echo fields as the inside of a JSON object. Costs their size: make it once a stream."""
         echo = self.echo
         return b",".join(
-            b'"%b":%b' % (name.encode(), bytes(echo[name]) if name in echo else default)
+            b'"%b":%b' % (name.encode(), flat(bytes(echo[name])) if name in echo else default)
             for name, default in ECHO_DEFAULTS.items()
         )

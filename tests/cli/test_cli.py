@@ -1,0 +1,214 @@
+"""The command line: help, models, config, explain, serve."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dragoman.cli import COMMANDS, run
+from dragoman.cli.serve import refuse_workers
+from dragoman.config import Settings, Stores
+from dragoman.errors import ConfigError
+
+KEY = "sk-0123456789secret"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs one command line in an empty world; gives exit code, output and errors."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "DRAGOMAN_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_BASE_URL")) or (name.startswith("DRAGOMAN_") and name != "DRAGOMAN_HOME"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, **env: str) -> tuple[int, str, str]:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        code = run(words)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+def test_help_names_every_command_and_loads_none(cli: Run) -> None:
+    code, out, _ = cli("--help")
+    assert code == 0
+    assert [name for name in COMMANDS if name not in out] == []
+    loaded = "import sys; from dragoman.cli import run; run(['--help']); print([m for m in sys.modules if m in {}])"
+    heavy = ["aiohttp", "uvicorn", "starlette", "dragoman.catalog", "dragoman.config", "cryptography"]
+    found = subprocess.run(
+        [sys.executable, "-c", loaded.format(heavy)], capture_output=True, text=True, check=True
+    ).stdout
+    assert found.splitlines()[-1] == "[]"
+
+
+def test_usage_errors_end_with_two(cli: Run) -> None:
+    for words in (("nonsense",), ("models", "nonsense"), ("serve", "--port", "many"), ("explain",)):
+        assert cli(*words)[0] == 2
+
+
+@pytest.mark.req(2, 4)
+def test_models_list_json_is_stable(cli: Run) -> None:
+    code, out, _ = cli("models", "list", "--json", MIMO_API_KEY=KEY)
+    rows = {row["id"]: row for row in json.loads(out)}
+    assert code == 0
+    row = rows["xiaomi:mimo-v2.6-pro"]
+    assert set(row) == {
+        "id", "provider", "model", "name", "status", "key", "context", "max_output", "default_max_output", "inputs",
+        "outputs", "thinking", "thinking_switchable", "family", "successor", "retire_date", "price", "notes", "source",
+        "date",
+    }  # fmt: skip
+    assert (row["key"], row["context"], row["price"]["input"]) == ("set", 1048576, "0.435")
+    assert rows["openai:gpt-5.5"]["key"] == "missing"
+    assert rows["minimax-cn:MiniMax-M3"]["price"] is None
+    assert rows["xiaomi:mimo-v2-flash"]["default_max_output"] == 65536
+    assert next(iter(rows)).startswith("xiaomi:")
+    assert KEY not in out
+
+
+def test_models_list_for_a_person(cli: Run) -> None:
+    code, out, _ = cli("models", "list", "--provider", "mimo")
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("xiaomi:mimo-v2.6-pro "))
+    assert line.split()[1:] == ["1M", "128K", "0.435", "0.0036", "0.87", "on", "-", "current"]
+    assert "openai:" not in out
+    assert cli("models", "list", "--provider", "nobody")[0] == 2
+
+
+def test_models_show(cli: Run) -> None:
+    code, out, _ = cli("models", "show", "mimo-v2-flash", "--json")
+    shown = json.loads(out)
+    assert code == 0
+    assert (shown["successor"], shown["endpoint"]) == (
+        "mimo-v2.6-flash",
+        "https://api.xiaomimimo.com/v1/chat/completions",
+    )
+    assert shown["remarks"]
+    assert "mimo-v2.6-flash" in cli("models", "show", "mimo-v2-flash")[1]
+    code, _, err = cli("models", "show", "mimo-v2.6-prp-x", MIMO_API_KEY=KEY)
+    assert code == 0, err  # the name pattern of the provider takes it
+    code, _, err = cli("models", "show", "zzz")
+    assert code == 1
+    assert "there is no model 'zzz'" in err
+
+
+def test_the_page_of_models_is_fresh(cli: Run) -> None:
+    page = Path(__file__).parents[2] / "docs" / "models.md"
+    assert page.read_text() == cli("models", "docs")[1], "run `dragoman models docs > docs/models.md`"
+
+
+@pytest.mark.case("J15")
+@pytest.mark.req(153)
+def test_config_check(cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("[server]\nport = 99999\n[aliases]\na = 'nobody:m'\n")
+    code, out, _ = cli("config", "check", "--config", str(file), "--json")
+    found = json.loads(out)
+    assert code == 1
+    assert not found["ok"]
+    assert {problem["key"] for problem in found["problems"]} == {"server.port", "aliases.a", ""}
+    assert all(problem["fix"] for problem in found["problems"])
+    code, out, _ = cli("config", "check", "--config", str(file))
+    assert f"error: {file}:2: server.port" in out
+    file.write_text("")
+    code, out, _ = cli("config", "check", "--config", str(file), MIMO_API_KEY=KEY)
+    assert (code, "xiaomi" in out) == (0, True)
+
+
+@pytest.mark.req(102)
+def test_config_show_hides_keys_and_names_places(cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("[server]\napi_key = 'client-key-1'\n[stores]\nurl = 'postgresql://u:pw12345@h/d'\n")
+    words = ("config", "show", "--config", str(file))
+    code, out, _ = cli(*words, MIMO_API_KEY=KEY)
+    assert code == 0
+    assert not [secret for secret in (KEY, "client-key-1", "pw12345") if secret in out]
+    rows = {row["key"]: row for row in json.loads(cli(*words, "--json")[1])}
+    assert rows["server.api_key"] == {"key": "server.api_key", "value": "[set]", "from": f"{file}:2"}
+    assert rows["providers.xiaomi.api_key"]["from"] == "MIMO_API_KEY"
+    assert rows["server.port"] == {"key": "server.port", "value": 3724, "from": "default"}
+
+
+class TestExplain:
+    BODIES = (
+        ("responses", {"model": "xiaomi/m", "input": "hi"}),
+        ("chat", {"model": "xiaomi/m", "messages": [{"role": "user", "content": "hi"}]}),
+        ("messages", {"model": "xiaomi/m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+    )
+
+    @pytest.mark.parametrize(("endpoint", "body"), BODIES)
+    def test_it_needs_no_key(self, cli: Run, tmp_path: Path, endpoint: str, body: dict[str, object]) -> None:
+        file = tmp_path / "r.json"
+        file.write_text(json.dumps(body))
+        code, out, err = cli("explain", "--endpoint", endpoint, str(file), "--json")
+        assert code == 0, err
+        found = json.loads(out)
+        assert (found["provider"], found["model"], found["key"]) == ("xiaomi", "m", "missing")
+        assert found["url"] == "https://api.xiaomimimo.com/v1/chat/completions"
+        assert found["body"]["messages"] == [{"role": "user", "content": "hi"}]
+
+    def test_it_shows_no_key(self, cli: Run, tmp_path: Path) -> None:
+        (tmp_path / "r.json").write_text(json.dumps(self.BODIES[0][1]))
+        code, out, err = cli("explain", "r.json", "--json", MIMO_API_KEY=KEY)
+        assert code == 0
+        assert KEY not in out + err
+        assert json.loads(out)["key"] == "set"
+
+    def test_another_model_can_be_asked(self, cli: Run, tmp_path: Path) -> None:
+        (tmp_path / "r.json").write_text(json.dumps(self.BODIES[0][1]))
+        out = cli("explain", "r.json", "-m", "deepseek:deepseek-flash", "--json")[1]
+        assert json.loads(out)["body"]["model"] == "deepseek-flash"
+
+    def test_notes_are_told_to_a_person(self, cli: Run, tmp_path: Path) -> None:
+        (tmp_path / "r.json").write_text(json.dumps({**self.BODIES[0][1], "temperature": 2}))
+        out = cli("explain", "r.json")[1]
+        assert "xiaomi/m -> xiaomi:m" in out
+        assert "param_clamped temperature" in out
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"model":"xiaomi/m"}', '{"model":"zzz","input":"hi"}'])
+    def test_a_refusal_ends_with_one(self, cli: Run, tmp_path: Path, text: str) -> None:
+        (tmp_path / "r.json").write_text(text)
+        code, out, _ = cli("explain", "r.json", "--json")
+        assert code == 1
+        assert json.loads(out)["error"]["message"]
+
+    def test_a_file_that_is_not_there(self, cli: Run) -> None:
+        assert cli("explain", "gone.json")[0] == 2
+
+
+class TestServe:
+    def test_many_workers_need_shared_stores(self, cli: Run) -> None:
+        with pytest.raises(ConfigError, match="shared stores"):
+            refuse_workers(Settings(), 2)
+        with pytest.raises(ConfigError, match="workers"):
+            refuse_workers(Settings(stores=Stores("postgresql://x", "redis://x")), 2)
+        refuse_workers(Settings(), 1)
+        code, _, err = cli("serve", "--workers", "2")
+        assert (code, "shared stores" in err) == (2, True)
+
+    @pytest.mark.req(153)
+    def test_a_bad_file_stops_it_with_place_and_fix(self, cli: Run, tmp_path: Path) -> None:
+        (tmp_path / "x.toml").write_text("[server]\nprot = 1\n")
+        code, _, err = cli("serve", "--config", "x.toml")
+        assert code == 2
+        assert "x.toml:2: server.prot" in err
+        assert "'port'" in err
+
+    def test_flags_reach_the_server(self, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: list[Settings] = []
+        server = importlib.import_module("dragoman.gateway.server")
+        monkeypatch.setattr(server, "serve", given.append)
+        assert cli("serve", "--port", "0", "--host", "127.0.0.5", MIMO_API_KEY=KEY)[0] == 0
+        assert (given[0].server.port, given[0].server.host) == (0, "127.0.0.5")
