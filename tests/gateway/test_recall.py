@@ -9,7 +9,17 @@ from msgspec import Raw
 
 from dragoman.core.messages import Media, Message, ProviderState, Reasoning, Text, ToolCall, ToolReference, ToolResult
 from dragoman.gateway import recall
-from dragoman.gateway.recall import Kept, before_digest, choose, pack, put_back, turn_digest, unpack, vault_key
+from dragoman.gateway.recall import (
+    Kept,
+    before_digest,
+    choose,
+    is_distinctive,
+    pack,
+    put_back,
+    turn_digest,
+    unpack,
+    vault_key,
+)
 from dragoman.store.vault import VaultEntry
 
 ARGUMENTS = '{"b": 1.0, "a": {"x": [1, "\\u00e9", null]}, "big": 1e3}'
@@ -115,16 +125,35 @@ def entry(text: str, before: str = "b") -> VaultEntry:
     return VaultEntry(before, pack([Kept(0, Reasoning(text))]))
 
 
-def chosen(*entries: VaultEntry, before: str = "b", own: str = "") -> tuple[str | None, bool]:
-    data, ambiguous = choose(entries, before, own)
+def chosen(*entries: VaultEntry, before: str = "b", own: str = "", distinctive: bool = True) -> tuple[str | None, bool]:
+    data, ambiguous = choose(entries, before, own, distinctive)
     return (None if data is None else unpack(data)[0].block.text), ambiguous
 
 
-def test_one_entry_is_taken_whatever_stood_before() -> None:
+def test_one_entry_is_taken() -> None:
     assert chosen(entry("one")) == ("one", False)
     assert chosen(entry("one", "elsewhere")) == ("one", False)
     assert chosen(entry("one", "x"), entry("one", "y")) == ("one", False)
     assert chosen() == (None, False)
+
+
+def test_a_turn_that_anyone_may_have_said_counts_only_in_its_place() -> None:
+    assert chosen(entry("one"), distinctive=False) == ("one", False)
+    assert chosen(entry("one", "elsewhere"), distinctive=False) == (None, False)
+    assert chosen(entry("one\n", "elsewhere"), own="one", distinctive=False) == ("one\n", False)
+
+
+@pytest.mark.parametrize(
+    ("message", "distinctive"),
+    [
+        (Message("assistant", (Text("Done."),)), False),
+        (Message("assistant", (Text("Done. " * 20),)), True),
+        (Message("assistant", (ToolCall("call_0", "f"),)), False),
+        (Message("assistant", (ToolCall("call_00_hS8Qv1r", "f"),)), True),
+    ],
+)
+def test_what_is_distinctive(message: Message, distinctive: bool) -> None:
+    assert is_distinctive(message) is distinctive
 
 
 def test_the_message_before_breaks_a_tie() -> None:

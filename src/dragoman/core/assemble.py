@@ -13,7 +13,7 @@ with that of another call, gets one from `mint`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -107,6 +107,13 @@ def is_json(text: str) -> bool:
     return True
 
 
+class Flow(NamedTuple):
+    """A live text or reasoning block, for a decoder that has looked at the delta itself: it appends to `parts`."""
+
+    parts: list[str]
+    thinking: bool
+
+
 class Assembler:
     """One upstream turn being put in order. Every method appends events to `out`.
 
@@ -146,6 +153,13 @@ class Assembler:
     def called(self) -> bool:
         """Whether any call was seen."""
         return bool(self._calls)
+
+    def flow(self) -> Flow | None:
+        """The live block where a delta of its own kind would only make it longer."""
+        live = self._live
+        if live is None or live.kind == "call" or not live.started or self._waiting:
+            return None
+        return Flow(live.parts, live.kind == "reasoning")
 
     # -- text and reasoning
 

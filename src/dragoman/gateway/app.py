@@ -128,12 +128,16 @@ def _pages(gate: Gate) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # A request makes many short-lived values and no cycles to speak of: look for those less often.
+        thresholds = gc.get_threshold()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         try:
             yield
         finally:
             gc.unfreeze()
+            gc.set_threshold(*thresholds)
             await gate.close()
 
     async def broken(request: HttpRequest, error: Exception) -> Response:

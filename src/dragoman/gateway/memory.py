@@ -112,7 +112,8 @@ class Memory:
         back = ambiguous = 0
         for (i, _), entries in zip(wanted, found, strict=True):
             own = "".join(b.text for b in out[i].content if isinstance(b, Reasoning))
-            data, several = recall.choose(entries, recall.before_digest(messages[:i]), own)
+            before, sure = recall.before_digest(messages[:i]), recall.is_distinctive(out[i])
+            data, several = recall.choose(entries, before, own, sure)
             ambiguous += several
             kept = recall.unpack(data) if data is not None else ()
             if kept:

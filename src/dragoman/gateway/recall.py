@@ -16,6 +16,11 @@ import msgspec
 from dragoman.core.messages import Media, Message, ProviderState, Reasoning, Text, ToolCall, ToolReference, ToolResult
 from dragoman.store.vault import VaultEntry
 
+DISTINCT_ID = 12
+"""From this length (characters) a call id is taken to be random; `call_0` is not."""
+DISTINCT_TEXT = 60
+"""From this length (characters, without white space) a text is taken to be said once."""
+
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """A reasoning block and how many other blocks of its turn stood before it."""
@@ -125,20 +130,27 @@ def vault_key(tenant: str, provider: str, family: str, digest: str) -> str:
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def choose(entries: Sequence[VaultEntry], before: str, own: str) -> tuple[bytes | None, bool]:
+def is_distinctive(message: Message) -> bool:
+    """Whether no other conversation is likely to hold the same turn: a call id that looks random, or a long text."""
+    return any(len(call.id) >= DISTINCT_ID for call in message.calls) or len(_squeeze(message.text)) >= DISTINCT_TEXT
+
+
+def choose(entries: Sequence[VaultEntry], before: str, own: str, distinctive: bool) -> tuple[bytes | None, bool]:
     """The reasoning to put back, and whether several would fit.
 
-    before: digest of the message before the turn. own: the reasoning text that the client itself sent.
+    before: digest of the message before the turn. own: the reasoning text that the client itself sent. distinctive:
+    the turn may be trusted although another message stands before it (clients edit their history); a turn such as
+    "Done." may not.
     """
-    if not entries:
-        return None, False
-    near = {e.data for e in entries if e.before == before}
-    found = near or {e.data for e in entries}
-    if len(found) > 1 and own:
-        found = {data for data in found if _squeeze(_text(data)) == _squeeze(own)} or found
+    found = {e.data for e in entries if e.before == before}
+    if not found and distinctive:
+        found = {e.data for e in entries}
+    if own and len(found) != 1:
+        same = {e.data for e in entries if _squeeze(_text(e.data)) == _squeeze(own)}
+        found = same or found
     if len(found) > 1:
         return None, True
-    return next(iter(found)), False
+    return next(iter(found), None), False
 
 
 def _text(data: bytes) -> str:

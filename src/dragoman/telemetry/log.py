@@ -18,6 +18,15 @@ from dragoman.errors import ErrorInfo
 from dragoman.telemetry.redact import Redactor
 
 LogStyle = Literal["json", "console"]
+_OURS = frozenset(
+    {"id", "wire", "account", "status", "outcome", "stream", "ms", "attempts", "first_byte_ms", "tokens", "level"}
+    | {"timestamp", "event", "notes"}
+)
+"""Fields whose values are made here and can hold nobody's text."""
+
+
+def _to_json(value: Any, **_: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -52,7 +61,7 @@ class RequestLog:
     ) -> None:
         self._redact = redact or Redactor()
         render: Any = (
-            structlog.processors.JSONRenderer()
+            structlog.processors.JSONRenderer(serializer=_to_json)
             if style == "json"
             else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
         )
@@ -107,7 +116,7 @@ class RequestLog:
         self._log.error(name, exception=type(error).__name__, where=where, **fields)
 
     def _clean(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: self._scrub(value) for key, value in event.items()}
+        return {key: value if key in _OURS else self._scrub(value) for key, value in event.items()}
 
     def _scrub(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -79,6 +79,13 @@ class StreamDecoder:
         """Closes what is open, before the terminal event."""
         self.assembler.finish(out, complete=complete)
 
+    def on_events(self, items: list[tuple[str, bytes]], out: list[Event]) -> None:
+        """Reads the events of one read. A wire may put a faster loop for its commonest event in this one's place."""
+        for name, payload in items:
+            self._one(name, payload, out)
+            if self.ended:
+                return
+
     # -- driven by the caller
 
     def feed(self, data: bytes) -> list[Event]:
@@ -86,10 +93,9 @@ class StreamDecoder:
         out: list[Event] = []
         if self.ended:
             return out
-        for name, payload in self._reader.feed(data):
-            self._one(name, payload, out)
-            if self._over():
-                return out
+        self.on_events(self._reader.feed(data), out)
+        if self._over():
+            return out
         if self._reader.broken is not None:
             self.fail(self._reader.broken, out)
         return out

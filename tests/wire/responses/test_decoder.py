@@ -123,6 +123,19 @@ def test_a_contradiction_in_a_waiting_call_fails_too() -> None:
     assert [e.complete for e in events if isinstance(e, BlockEnd)] == [True, False]
 
 
+def test_an_item_that_turns_out_to_be_of_another_type_is_not_lost() -> None:
+    call = {**CALL, "arguments": "{}", "status": "completed"}
+    events = decode(sse({**TEXT, "delta": "a"}, {**DONE, "item": call}, end(output=[call])))
+    assert fold(events).message.content == (Text("a"), ToolCall("c", "f", "{}"))
+
+
+@pytest.mark.parametrize("kind", ["shell_call", "custom_tool_call"])
+def test_a_done_item_without_type_is_what_it_was_announced_as(kind: str) -> None:
+    body = {"call_id": "c", "name": "n", "status": "completed", "action": {"commands": []}, "input": "x"}
+    made = only(decode(sse({**ADDED, "item": {**body, "type": kind, "input": ""}}, {**DONE, "item": body}, end())))
+    assert (made.kind, made.arguments) == (("shell", '{"commands":[]}') if kind == "shell_call" else ("custom", "x"))
+
+
 @pytest.mark.req(11)
 def test_interleaved_items_come_out_one_after_another() -> None:
     events = decode(

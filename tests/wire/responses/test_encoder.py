@@ -429,10 +429,14 @@ def test_the_encoder_keeps_what_a_store_needs() -> None:
 def test_a_compaction_is_one_item() -> None:
     seen = ask(input=[{"type": "message", "role": "user", "content": "x"}, {"type": "compaction_trigger"}])[1]
     assert seen.compaction
-    parsed = validate(frames(encode_compaction(seen, "dgm1.blob", Usage(3, None, None, 2), mint(), 1, "resp_1", True)))
+    sent = encode_compaction(seen, "dgm1.blob", Usage(3, None, None, 2), mint(), 1, "resp_1", True)
+    assert isinstance(sent, list)
+    parsed = validate(frames(sent))
     assert [(i["type"], i["encrypted_content"]) for i in parsed.output] == [("compaction", "dgm1.blob")]
     assert parsed.status == "completed" and parsed.response["usage"]["total_tokens"] == 5
-    whole = json.loads(encode_compaction(seen, "dgm1.blob", Usage(3, None, None, 2), mint(), 1, "resp_1", False))
+    body = encode_compaction(seen, "dgm1.blob", Usage(3, None, None, 2), mint(), 1, "resp_1", False)
+    assert isinstance(body, bytes)
+    whole = json.loads(body)
     assert validate_response(whole) == parsed.response
 
 

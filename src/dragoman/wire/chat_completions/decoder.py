@@ -13,14 +13,35 @@ from typing import Any
 
 from msgspec import Raw
 
-from dragoman.core.events import Event, Finished, Incomplete, IncompleteReason, Noted, RawFrame, Started
+from dragoman.core.assemble import Flow
+from dragoman.core.events import (
+    Event,
+    Finished,
+    Incomplete,
+    IncompleteReason,
+    Noted,
+    RawFrame,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+)
 from dragoman.core.messages import ProviderState
 from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
 from dragoman.wire.chat_completions.errors import base_resp_error, error_event, stream_error
 from dragoman.wire.chat_completions.reasoning import Details, Snapshots, details_list, details_text
-from dragoman.wire.chat_completions.shapes import ABSENT, CallPart, Choice, Chunk, Delta, read_chunk, read_json, sent
+from dragoman.wire.chat_completions.shapes import (
+    ABSENT,
+    CallPart,
+    Choice,
+    Chunk,
+    Delta,
+    plain_delta,
+    read_chunk,
+    read_json,
+    sent,
+)
 from dragoman.wire.chat_completions.usage import read_usage
 
 _INCOMPLETE: dict[str, IncompleteReason] = {
@@ -64,6 +85,31 @@ class Decoder(StreamDecoder):
             self._done(out)
         else:
             self._chunk(read_chunk(data), data, out)
+
+    def on_events(self, items: list[tuple[str, bytes]], out: list[Event]) -> None:
+        """Text that follows text, and thinking that follows thinking, is most of every stream: it takes a short way,
+        which gives the very events of the long one."""
+        flow = self._flow()
+        for name, data in items:
+            if flow is not None and not name:
+                text = plain_delta(data, flow.thinking)
+                if text:
+                    flow.parts.append(text)
+                    out.append(ReasoningDelta(text) if flow.thinking else TextDelta(text))
+                    continue
+            self._one(name, data, out)
+            if self.ended:
+                return
+            flow = self._flow()
+
+    def _flow(self) -> Flow | None:
+        """The block that a plain delta would only grow; None where anything has to be decided first."""
+        if self._finish is not None or self._details is not None or self.context.native:
+            return None
+        flow = self.assembler.flow()
+        if flow is None or not (self._thought if flow.thinking else self._text).plain or self._thought.held:
+            return None
+        return flow
 
     def _done(self, out: list[Event]) -> None:
         if self._finish is not None:

@@ -102,6 +102,36 @@ def read_chunk(data: bytes) -> Chunk:
         return _lenient(data, error)
 
 
+def plain_delta(data: bytes, thinking: bool) -> str | None:
+    """The text of a chunk that holds a piece of text (or, with `thinking`, of `reasoning_content`) and nothing else
+    that means anything; None for every other chunk."""
+    try:
+        chunk = _DECODE(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    choices = chunk.choices
+    if choices is None or len(choices) != 1 or chunk.usage is not ABSENT or chunk.error is not ABSENT:
+        return None
+    choice = choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason is not None or choice.index or choice.usage is not ABSENT:
+        return None
+    if (
+        delta.tool_calls is not None
+        or delta.reasoning is not None
+        or delta.reasoning_details is not ABSENT
+        or delta.reasoning_text is not None
+        or delta.annotations is not None
+        or delta.function_call is not None
+        or delta.refusal is not None
+        or chunk.base_resp is not None
+    ):
+        return None
+    if thinking:
+        return None if delta.content else delta.reasoning_content
+    return None if delta.reasoning_content is not None else delta.content
+
+
 def read_json(data: bytes) -> Any:
     """Any JSON. Unlike the strict reader it takes a lone surrogate escape, which becomes a replacement character."""
     try:

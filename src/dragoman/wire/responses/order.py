@@ -87,7 +87,11 @@ class Order:
             writer.backlog.append((operation, args))
 
     def done(self, index: int, item: Item, raw: Raw, out: list[Event]) -> None:
-        """An item is whole; one that was never added is added here."""
+        """An item is whole; one that was never added, or that was announced as another type, is added here."""
+        writer = self.live if index == self.live_index else self._waiting.get(index)
+        if writer is not None and item.type not in (None, writer.item.type or "message"):
+            self.push(index, "cut", (True,), out)
+            index = min(0, *self._seen) - 1
         if index not in self._seen:
             self.added(index, item, raw, out)
         if self.is_open(index):

@@ -5,8 +5,6 @@ The whole form is the terminal object of the stream that the same reply would ha
 
 from __future__ import annotations
 
-from typing import Literal, overload
-
 import msgspec
 
 from dragoman.core.fold import Reply, unfold
@@ -26,15 +24,6 @@ def encode_whole(view: View, reply: Reply, mint: Mint, now: int, id: str) -> byt
     return bytes(encoder.final or b"")
 
 
-@overload
-def encode_compaction(
-    view: View, blob: str, usage: Usage | None, mint: Mint, now: int, id: str, stream: Literal[False]
-) -> bytes: ...
-@overload
-def encode_compaction(
-    view: View, blob: str, usage: Usage | None, mint: Mint, now: int, id: str, stream: Literal[True]
-) -> list[Frame]: ...
-@overload
 def encode_compaction(
     view: View, blob: str, usage: Usage | None, mint: Mint, now: int, id: str, stream: bool
 ) -> bytes | list[Frame]: ...

@@ -241,7 +241,7 @@ class _Call(Writer):
     def _open(self, item: Item, out: list[Event]) -> None:
         self.block = self.shared.next_block()
         call_id = item.call_id or self.shared.context.mint("call_")
-        kind = CALLS[item.type or "function_call"]
+        kind = CALLS[self.item.type or "function_call"]
         self.head = ToolCall(call_id, item.name or kind, "", kind, item.namespace)
         out.append(BlockStart(self.block, self.head))
         if self.parts:
@@ -268,8 +268,9 @@ class _Call(Writer):
                 out.append(Noted(Note("fragment_dropped", "", "a tool call came without a name")))
                 return
             self._open(item, out)
-        if not absent(item.input if item.type == "custom_tool_call" else item.arguments):
-            self.settle(call_arguments(item, CALLS[item.type or "function_call"], "item"), out)
+        kind = CALLS[self.item.type or "function_call"]
+        if not absent(item.input if kind == "custom" else item.arguments):
+            self.settle(call_arguments(item, kind, "item"), out)
         self.closed = True
         self._end(item.status != "incomplete", out)
 
@@ -293,7 +294,7 @@ class _BuiltIn(Writer):
 
     def done(self, item: Item, raw: Raw, out: list[Event]) -> None:
         self.closed = True
-        kind = CALLS[item.type or ""]
+        kind = CALLS[self.item.type or ""]
         text = call_arguments(item, kind, "item")
         head = ToolCall(item.call_id or item.id or self.shared.context.mint("call_"), kind, "", kind)
         block = self.shared.next_block()
