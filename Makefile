@@ -36,6 +36,7 @@ bench: $(READY)  ## CPU ratios against nginx pass-through (and LiteLLM where ins
 
 docs: $(READY)  ## writes the generated pages again
 	$(BIN)/python -m tests.pages
+	$(BIN)/dragoman models docs > docs/models.md
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

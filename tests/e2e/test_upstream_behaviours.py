@@ -76,7 +76,7 @@ async def test_incomplete(tmp_path: Path, endpoint: str, finish: str, end: str) 
     assert (again.text, again.end) == ("part", end)
 
 
-async def _failing(tmp_path: Path, endpoint: str, *pieces: Any, text: str = "part") -> Read:
+async def check_failing(tmp_path: Path, endpoint: str, *pieces: Any, text: str = "part") -> Read:
     got = await streamed(tmp_path, endpoint, Answer(list(pieces)))
     assert got.end == "failed"
     assert got.text == text
@@ -86,17 +86,17 @@ async def _failing(tmp_path: Path, endpoint: str, *pieces: Any, text: str = "par
 
 @pytest.mark.case("C04")
 async def test_network_error_finish_fails(tmp_path: Path, endpoint: str) -> None:
-    await _failing(tmp_path, endpoint, sse(ROLE, chunk(content="part"), chunk("network_error"), usage_chunk()))
+    await check_failing(tmp_path, endpoint, sse(ROLE, chunk(content="part"), chunk("network_error"), usage_chunk()))
 
 
 @pytest.mark.case("C06")
 async def test_done_without_finish_fails(tmp_path: Path, endpoint: str) -> None:
-    await _failing(tmp_path, endpoint, sse(ROLE, chunk(content="part")))
+    await check_failing(tmp_path, endpoint, sse(ROLE, chunk(content="part")))
 
 
 @pytest.mark.case("C11")
 async def test_error_object_in_the_stream(tmp_path: Path, endpoint: str) -> None:
-    got = await _failing(
+    got = await check_failing(
         tmp_path, endpoint, sse(ROLE, chunk(content="part"), {"error": {"message": "upstream exploded"}})
     )
     assert "upstream exploded" in got.error
@@ -105,12 +105,12 @@ async def test_error_object_in_the_stream(tmp_path: Path, endpoint: str) -> None
 @pytest.mark.case("C15")
 @pytest.mark.parametrize("cut", [RESET, CLOSE])
 async def test_socket_drop_in_text(tmp_path: Path, endpoint: str, cut: object) -> None:
-    await _failing(tmp_path, endpoint, sse(ROLE, chunk(content="part"), done=False), 0.05, cut)
+    await check_failing(tmp_path, endpoint, sse(ROLE, chunk(content="part"), done=False), 0.05, cut)
 
 
 @pytest.mark.case("C16")
 async def test_socket_drop_in_a_call_never_completes_it(tmp_path: Path, endpoint: str) -> None:
-    got = await _failing(
+    got = await check_failing(
         tmp_path, endpoint, sse(ROLE, chunk(**call(arguments='{"a":')), done=False), 0.05, RESET, text=""
     )
     assert all(not c.complete for c in got.calls)

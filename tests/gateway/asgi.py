@@ -15,6 +15,7 @@ from typing import Any
 from dragoman.config import load
 from dragoman.gateway.app import Gateway, create_app
 from dragoman.telemetry.log import RequestLog
+from dragoman.telemetry.redact import Redactor
 from tests.e2e.world import chunk, sse
 from tests.fakes import MemoryExchange, MemoryTransport
 
@@ -30,7 +31,7 @@ def make(tmp_path: Path, config: str = "", env: dict[str, str] | None = None, **
     settings = load(path=file, env={**base, **(env or {})})
     means.setdefault("transport", MemoryTransport())
     text = io.StringIO()
-    app = create_app(settings, log=means.pop("log", None) or RequestLog(stream=text), **means)
+    app = create_app(settings, log=RequestLog(Redactor(settings.redactions()), stream=text), **means)
     app.lines = lambda: [json.loads(line) for line in text.getvalue().splitlines()]  # type: ignore[attr-defined]
     return app
 

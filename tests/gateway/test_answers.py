@@ -13,6 +13,7 @@ from dragoman.errors import ErrorInfo
 from dragoman.gateway.answers import client_status, error_headers, presentable
 from dragoman.gateway.notes import HEADER_MAX, header, unique
 from dragoman.telemetry.redact import Redactor
+from tests.e2e.world import chunk, sse
 from tests.gateway.asgi import KEY, ROADS, Call, answered, body_for, chat, exchanges, make
 
 ONE_TRY = "[retry]\nattempts = 1\n"
@@ -209,3 +210,16 @@ async def test_the_log_has_one_line_with_all_that_matters_and_no_content(tmp_pat
     assert line["ms"] >= 0
     assert "SECRET" not in json.dumps(line)
     assert KEY not in json.dumps(line)
+
+
+@pytest.mark.req(102, 145)
+@pytest.mark.parametrize("road", ROADS)
+async def test_an_error_in_mid_stream_holds_no_key_either(tmp_path: Path, road: str) -> None:
+    other = "another-configured-secret-key"
+    app = make(tmp_path, ONE_TRY, env={"DEEPSEEK_API_KEY": other})
+    upstream = sse(chunk(content="part"), {"error": {"message": f"exploded on {KEY} and {other}"}}, done=False)
+    call = await answered(app, road, upstream)
+    assert b"part" in call.body and b"exploded" in call.body
+    for secret in (KEY, other):
+        assert secret not in call.body.decode()
+        assert secret not in json.dumps(app.lines())  # type: ignore[attr-defined]

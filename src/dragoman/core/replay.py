@@ -186,8 +186,8 @@ def _clean_block(block: Block, role: str, target: ReplayTarget, note: Callable[[
             code="compaction_unreadable",
         )
     if isinstance(block, Opaque):
-        kin = not block.provider or (block.provider == target.provider and block.family in ("", target.family))
-        if kin and target.profile.hosted_tools and block.wire == target.wire:
+        own = block.provider == target.provider and block.family in ("", target.family)
+        if block.wire == target.wire and (own or (not block.provider and target.profile.hosted_tools)):
             return block
         note("item_dropped", block.kind, f"{block.kind} was left out of the history")
         return None

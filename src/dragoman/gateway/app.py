@@ -24,7 +24,7 @@ from dragoman.config import Settings
 from dragoman.core.messages import WireName
 from dragoman.errors import DragomanError, InvalidRequest
 from dragoman.gateway.flow import Flow
-from dragoman.gateway.gate import Gate
+from dragoman.gateway.gate import Gate, Parts
 from dragoman.gateway.routes.pages import Pages, error_response, shape_of
 
 _BARE: dict[str, WireName] = {"/responses": "responses", "/chat/completions": "chat", "/messages": "messages"}
@@ -65,12 +65,12 @@ class Gateway:
             await self._pages(scope, receive, send)
 
 
-def create_app(settings: Settings, *, transport: Transport | None = None, **means: Any) -> Gateway:
-    """The gateway for these settings. transport: in place of real connections. means: clocks and stores, for tests.
+def create_app(settings: Settings, *, transport: Transport | None = None, **parts: Any) -> Gateway:
+    """The gateway for these settings. transport: in place of real connections. parts: as in `gate.Parts`.
 
     Raises ConfigError when the settings cannot be served.
     """
-    return Gateway(Gate(settings, transport=transport, **means))
+    return Gateway(Gate(settings, Parts(transport=transport, **parts)))
 
 
 def _preflight(gate: Gate, scope: Scope, headers: Headers) -> bool:

@@ -6,6 +6,27 @@ vendor's 200, or `commit_headers` seconds after the start, whichever is first. B
 
 from __future__ import annotations
 
+from typing import Protocol
+
+
+class Limits(Protocol):
+    """The time limits that a stream needs, in seconds."""
+
+    @property
+    def commit(self) -> float:
+        """After the vendor's 200."""
+        ...
+
+    @property
+    def commit_headers(self) -> float:
+        """Waiting for that 200."""
+        ...
+
+    @property
+    def keepalive(self) -> float:
+        """Between signs of life; 0 is none."""
+        ...
+
 
 class CommitClock:
     """The deadline of one stream. start: loop time at which the call began; limits in seconds."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from dragoman.catalog import Catalogue
 from dragoman.client.direct_transport import DirectTransport
 from dragoman.client.engine import Engine
@@ -33,30 +35,35 @@ TENANT = "default"
 _MB = 1024 * 1024
 
 
-class Gate:
-    """What requests share. now: unix seconds. clock: monotonic seconds."""
+class Parts(msgspec.Struct, frozen=True):
+    """What a gateway is made of where it is not the default. transport: stays the caller's to close.
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        transport: Transport | None = None,
-        now: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
-        mint: Mint = new_id,
-        vault: Vault | None = None,
-        sessions: SessionStore | None = None,
-        log: RequestLog | None = None,
-    ) -> None:
+    now: unix seconds. clock: monotonic seconds. mint: makes ids.
+    """
+
+    transport: Transport | None = None
+    vault: Vault | None = None
+    sessions: SessionStore | None = None
+    log: RequestLog | None = None
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    mint: Mint = new_id
+
+
+class Gate:
+    """What requests share."""
+
+    def __init__(self, settings: Settings, parts: Parts = Parts()) -> None:
+        now, clock, vault, sessions = parts.now, parts.clock, parts.vault, parts.sessions
         _check_stores(settings)
         self.settings = settings
         self.catalogue: Catalogue = settings.catalogue()
         self.enabled = frozenset(settings.enabled_providers())
         self.now = now
         self.clock = clock
-        self.mint = mint
+        self.mint = parts.mint
         self.redact = Redactor(settings.redactions())
-        self.log = RequestLog(self.redact) if log is None else log
+        self.log = RequestLog(self.redact) if parts.log is None else parts.log
         self.door = Doorkeeper(settings.server.api_key, settings.server.allowed_hosts, settings.server.allowed_origins)
         self.max_body = int(settings.server.max_body_mb * _MB)
         box = make_box(settings.seal.keys, Path(settings.home) if settings.home else None, int(now()))
@@ -67,11 +74,11 @@ class Gate:
         if sessions is None and settings.sessions.mode != "off":
             self.sessions = MemorySessions(int(settings.sessions.max_mb * _MB), settings.sessions.ttl_s, clock=clock)
         self.calibration = Calibration()
-        self.transport = transport
+        self.transport = parts.transport
         self.closing = False
         for name in ID_PREFIX:
             wire(name)
-        self._given = transport
+        self._given = parts.transport
         self._engine: Engine | None = None
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.types import Receive, Send
 
@@ -29,7 +29,7 @@ from dragoman.core.events import (
 from dragoman.core.messages import ToolCall
 from dragoman.errors import ErrorInfo
 from dragoman.gateway import answers, keep
-from dragoman.gateway.commit import CommitClock
+from dragoman.gateway.commit import CommitClock, Limits
 from dragoman.gateway.intake import Ask
 from dragoman.gateway.result import Result
 from dragoman.gateway.writer import Outbox
@@ -44,25 +44,6 @@ _HEADERS: answers.Headers = [
     (b"x-accel-buffering", b"no"),
 ]
 _GONE = ErrorInfo("aborted", "the client went away", retryable=False)
-
-
-class Limits(Protocol):
-    """The time limits that a stream needs, in seconds."""
-
-    @property
-    def commit(self) -> float:
-        """After the vendor's 200."""
-        ...
-
-    @property
-    def commit_headers(self) -> float:
-        """Waiting for that 200."""
-        ...
-
-    @property
-    def keepalive(self) -> float:
-        """Between signs of life; 0 is none."""
-        ...
 
 
 class StreamAnswer:
@@ -207,8 +188,11 @@ class StreamAnswer:
     def _emit(self, batch: list[Event]) -> None:
         if not batch or self._over or self._gone:
             return
-        made = self._encoder.encode(batch)
         last = batch[-1]
+        if type(last) is Failed:
+            last = Failed(self._present(last.error), last.usage)
+            batch = [*batch[:-1], last]
+        made = self._encoder.encode(batch)
         if not isinstance(last, TERMINAL):
             self._send(made)
             return

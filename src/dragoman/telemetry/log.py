@@ -53,6 +53,10 @@ class Line(msgspec.Struct, frozen=True):
     attempts: int = 0
 
 
+def _json(value: Any, **options: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 class RequestLog:
     """Writes lines. stream: where to; standard error if None."""
 

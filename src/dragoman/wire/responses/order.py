@@ -101,6 +101,8 @@ class Order:
         self.live, self.live_index = writer, index
         writer.begin(out)
         for operation, args in writer.backlog:
+            if writer.closed:
+                break
             getattr(writer, operation)(*args, out)
 
     def _advance(self, out: list[Event]) -> None:

@@ -26,9 +26,6 @@ def encode_whole(view: View, reply: Reply, mint: Mint, now: int, id: str) -> byt
 
 def encode_compaction(
     view: View, blob: str, usage: Usage | None, mint: Mint, now: int, id: str, stream: bool
-) -> bytes | list[Frame]: ...
-def encode_compaction(
-    view: View, blob: str, usage: Usage | None, mint: Mint, now: int, id: str, stream: bool
 ) -> bytes | list[Frame]:
     """An answer that is one compaction item: the frames of a stream, or the response object.
 

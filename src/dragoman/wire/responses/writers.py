@@ -24,6 +24,7 @@ from dragoman.core.events import (
 )
 from dragoman.core.messages import Opaque, Presence, ProviderState, Reasoning, Text, ToolCall
 from dragoman.core.notes import Note
+from dragoman.errors import InvalidRequest
 from dragoman.wire.base import DecodeContext
 from dragoman.wire.parse import absent
 from dragoman.wire.responses.items import CALLS, Item, call_arguments, thoughts
@@ -195,8 +196,8 @@ class _Thought(Writer):
 
     def done(self, item: Item, raw: Raw, out: list[Event]) -> None:
         self.closed = True
-        content, found = thoughts(item.content, "content", "")
-        short, _ = thoughts(item.summary, "summary", "\n\n")
+        content, found = _thoughts(item.content, "")
+        short, _ = _thoughts(item.summary, "\n\n")
         if self.summary is None:
             self._open(bool(short) and not content, out)
         if more := self.rest(short if self.summary else content, out):
@@ -350,6 +351,14 @@ def _parts(raw: Raw) -> list[_Part]:
         return [_Part("output_text", msgspec.json.decode(raw, type=str))]
     except msgspec.ValidationError:
         return []
+
+
+def _thoughts(raw: Raw, between: str) -> tuple[str, bool]:
+    """As for a client's item, but a vendor's malformed parts count as absent."""
+    try:
+        return thoughts(raw, "", between)
+    except InvalidRequest:
+        return "", False
 
 
 def _same_json(a: str, b: str) -> bool:
