@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,3 +198,10 @@ def test_an_event_over_the_limit_fails_the_stream_after_what_came_before() -> No
     assert TextDelta("a") in events
     assert isinstance(events[-1], Failed)
     assert events[-1].error.kind == "protocol"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_data_of_several_lines_stays_one_event(end: bytes) -> None:
+    data = b'{"a":' + end + b'  "b"}'
+    items = SSEReader().feed(frame("e", data) + frame("", b"{}"))
+    assert [(name, json.loads(payload)) for name, payload in items] == [("e", {"a": "b"}), ("", {})]

@@ -66,7 +66,7 @@ def _size(message: Message) -> int:
 
 
 def kept(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The last user messages, text only, oldest first, within a fifth of the history."""
+    """The last user messages that fit into a fifth of the history together, text only, oldest first."""
     room = int(sum(map(_size, messages)) * KEPT_SHARE)
     out: list[Message] = []
     for message in reversed(messages):
@@ -76,7 +76,7 @@ def kept(messages: Sequence[Message]) -> tuple[Message, ...]:
         if not text:
             continue
         if len(text) > room:
-            break
+            continue
         room -= len(text)
         out.append(Message("user", (Text(text),)))
     return tuple(reversed(out))

@@ -180,6 +180,9 @@ def frame(name: str, data: bytes) -> bytes:
     """One event. An empty name leaves the event line out; the name ":" makes a comment of the data."""
     if name == ":":
         return comment(data.decode())
+    if b"\n" in data:
+        # Raw slices of a body that was laid out over several lines: every line of an event needs its own field.
+        data = b"\ndata: ".join(data.splitlines())
     if name:
         return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
     return b"data: %b\n\n" % data
