@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+from os import urandom
 
 
 def new_id(prefix: str = "") -> str:
     """A fresh id, `prefix` first, that no other process will make."""
-    return prefix + secrets.token_hex(12)
+    return prefix + urandom(12).hex()

@@ -7,6 +7,7 @@ order mark and a last event without its blank line. Events may be cut anywhere, 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from dragoman.errors import ErrorInfo
 
@@ -90,6 +91,13 @@ class SSEReader:
                 return out
             data = self._buffer + b"".join(self._pieces) + data
             self._pieces, self._size = [], 0
+        end = data.rfind(b"\n\n")
+        if end > 0 and data[:6] == b"data: " and len(data) <= self._limit:
+            # What most vendors send: one data line an event. Then two line ends an event are all that there are.
+            parts = data[6:end].split(b"\n\ndata: ")
+            if data.count(b"\n", 0, end + 2) == 2 * len(parts):
+                self._buffer = data[end + 2 :]
+                return [("", part) for part in parts]
         blocks = data.split(b"\n\n")
         self._buffer = rest = blocks.pop()
         limit = self._limit
@@ -183,14 +191,23 @@ def frame(name: str, data: bytes) -> bytes:
     if b"\n" in data:
         # Raw slices of a body that was laid out over several lines: every line of an event needs its own field.
         data = b"\ndata: ".join(data.splitlines())
-    if name:
-        return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
-    return b"data: %b\n\n" % data
+    return b"%b%b\n\n" % (_lead(name), data)
+
+
+@lru_cache(maxsize=256)
+def _lead(name: str) -> bytes:
+    """What stands before the data of an event; a protocol has a few dozen names."""
+    return b"event: %b\ndata: " % name.encode() if name else b"data: "
 
 
 def frames(items: Iterable[tuple[str, bytes]]) -> bytes:
     """Several events in one piece."""
-    return b"".join([frame(name, data) for name, data in items])
+    return b"".join(
+        [
+            frame(name, data) if name == ":" or b"\n" in data else b"%b%b\n\n" % (_lead(name), data)
+            for name, data in items
+        ]
+    )
 
 
 def comment(text: str) -> bytes:
