@@ -263,19 +263,20 @@ class World:
 async def world(
     config: str = "", home: Path | None = None, env: dict[str, str] | None = None, tmp: Path | None = None
 ) -> AsyncIterator[World]:
-    """Starts both on free ports. config: text of dragoman.toml. env: further environment."""
+    """Starts both on free ports. config: text of dragoman.toml. env: further environment. Both: `$UPSTREAM` is its URL."""
     upstream = Upstream()
     port = await upstream.start()
     folder = tmp or home
     assert folder is not None, "give a temporary folder"
     file = folder / "dragoman.toml"
-    file.write_text(config)
+    here = f"http://127.0.0.1:{port}"
+    file.write_text(config.replace("$UPSTREAM", here))
     base_env = {
         "MIMO_API_KEY": "sk-test-key-1234567890",
-        "MIMO_BASE_URL": f"http://127.0.0.1:{port}/v1",
+        "MIMO_BASE_URL": f"{here}/v1",
         "DRAGOMAN_HOME": str(folder),
     }
-    settings = load(path=file, env={**base_env, **(env or {})})
+    settings = load(path=file, env={**base_env, **{name: value.replace("$UPSTREAM", here) for name, value in (env or {}).items()}})
     app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", ws="none")

@@ -15,7 +15,7 @@ from typing import Any
 from dragoman.config import load
 from dragoman.gateway.app import Gateway, create_app
 from dragoman.telemetry.log import RequestLog
-from dragoman.telemetry.redact import Redactor
+from dragoman.telemetry.redaction import Redactor
 from tests.e2e.world import chunk, sse
 from tests.fakes import MemoryExchange, MemoryTransport
 

@@ -12,7 +12,7 @@ from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
 from dragoman.gateway.answers import client_status, error_headers, presentable
 from dragoman.gateway.notes import HEADER_MAX, header, unique
-from dragoman.telemetry.redact import Redactor
+from dragoman.telemetry.redaction import Redactor
 from tests.e2e.world import chunk, sse
 from tests.gateway.asgi import KEY, ROADS, Call, answered, body_for, chat, exchanges, make
 
@@ -189,9 +189,9 @@ def test_repeated_notes_are_told_once() -> None:
 
 def test_redaction() -> None:
     redact = Redactor(["hunter2-hunter2", "abc", "hunter2-hunter2-longer"])
-    assert redact("a hunter2-hunter2-longer b hunter2-hunter2 c abc") == "a [key] b [key] c abc"
-    assert redact("key sk-proj-abcdefghijklmnop and tp-0123456789abcdef") == "key [key] and [key]"
-    assert redact("Authorization: Bearer abc.def-ghi_jkl012") == "Authorization: [key]"
+    assert redact("a hunter2-hunter2-longer b hunter2-hunter2 c abc") == "a [redacted] b [redacted] c abc"
+    assert redact("key sk-proj-abcdefghijklmnop and tp-0123456789abcdef") == "key [redacted] and [redacted]"
+    assert redact("Authorization: Bearer abc.def-ghi_jkl012") == "Authorization: Bearer [redacted]"
     assert redact("the sk-8 model, and tokens per second") == "the sk-8 model, and tokens per second"
 
 

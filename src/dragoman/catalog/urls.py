@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from dragoman.core.messages import WireName
@@ -60,10 +61,15 @@ def _strip_known(have: list[str], paths: Iterable[str]) -> tuple[list[str], bool
 
 def endpoint_url(base_url: str, paths: Mapping[WireName, str], wire: WireName) -> str:
     """The endpoint of `wire` under `base_url`. Raises ConfigError when the base URL cannot be one."""
-    known = {**DEFAULT_PATHS, **paths} if not paths else dict(paths)
-    path = known.get(wire) or DEFAULT_PATHS[wire]
+    known = paths or DEFAULT_PATHS
+    return _joined(base_url, tuple(known.values()), known.get(wire) or DEFAULT_PATHS[wire])
+
+
+@lru_cache(maxsize=256)
+def _joined(base_url: str, known: tuple[str, ...], path: str) -> str:
+    """`path` under `base_url`, of which what already stands there is not repeated."""
     origin, have = split_base(base_url)
-    root, stripped = _strip_known(have, known.values())
+    root, stripped = _strip_known(have, known)
     want = _segments(path)
     if not stripped and have and _VERSION.fullmatch(have[-1]):
         # The person named a version root of its own (`/api/coding/paas/v4`): only what follows the version is added.

@@ -28,7 +28,7 @@ from dragoman.cost import price
 from dragoman.gateway.app import create_app
 from dragoman.simulator import running_simulator, serving
 from dragoman.telemetry.log import RequestLog
-from dragoman.telemetry.redact import Redactor
+from dragoman.telemetry.redaction import Redactor
 
 MODEL = "mimo:mimo-v2.6-pro"
 LOG = "gateway.log"

@@ -19,6 +19,7 @@ from dragoman.catalog import Resolved, resolve
 from dragoman.config import Settings, load
 from dragoman.core.request import Request
 from dragoman.errors import ConfigError, InvalidRequest, ModelNotFound
+from dragoman.telemetry.redaction import Redactor
 
 _WIRES = {"responses": "responses", "messages": "messages", "chat": "chat_completions"}
 
@@ -39,6 +40,7 @@ def run(
         found = explain_request(settings, body, endpoint, model)
     except InvalidRequest as error:
         _refused(error, as_json)
+    found = Redactor(settings.redactions()).scrub(found)
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else text(found))
 
 

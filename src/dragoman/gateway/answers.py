@@ -17,7 +17,7 @@ from dragoman.core.notes import Note
 from dragoman.errors import KIND_STATUS, ErrorInfo
 from dragoman.gateway import notes as note_header
 from dragoman.gateway.wires import wire
-from dragoman.telemetry.redact import Redactor
+from dragoman.telemetry.redaction import Redactor
 
 MAX_MESSAGE = 2048
 """Characters of an error text that a client is shown."""

@@ -27,7 +27,7 @@ from dragoman.gateway.wires import ID_PREFIX, wire
 from dragoman.store.sessions import MemorySessions, SessionStore
 from dragoman.store.vault import MemoryVault, Vault
 from dragoman.telemetry.log import RequestLog
-from dragoman.telemetry.redact import Redactor
+from dragoman.telemetry.redaction import Redactor
 from dragoman.wire.base import Mint
 
 TENANT = "default"

@@ -67,10 +67,11 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A request whose history is whole: continued, expanded and unsealed."""
+    """A request whose history is whole: continued, expanded and unsealed. input_items: its own, none by reference."""
 
     request: Request
     notes: tuple[Note, ...] = ()
+    input_items: tuple[Raw, ...] = ()
 
 
 async def take_in(
@@ -116,7 +117,7 @@ async def take_in(
         turn=turn,
         store=store,
         previous=request.previous_response_id,
-        input_items=getattr(view, "input_items", ()),
+        input_items=opened.input_items,
     )
 
 
@@ -146,10 +147,15 @@ def target_of(gate: Gate, resolved: Resolved) -> Target:
 async def open_history(gate: Gate, request: Request, view: View) -> Opened:
     """The conversation with what stored responses, compaction items and seals stand for."""
     was = request
+    own: tuple[Raw, ...] = getattr(view, "input_items", ())
+    if getattr(view, "references", False):
+        own = await sessions.resolved(gate.sessions, TENANT, own)
     if request.previous_response_id is not None:
         items = await sessions.history(gate.sessions, TENANT, request.previous_response_id)
-        request = responses().with_history(request, view, items)
+        request = responses().with_input(request, view, (*items, *own))
         request = msgspec.structs.replace(request, previous_response_id=None)
+    elif own is not getattr(view, "input_items", ()):
+        request = responses().with_input(request, view, own)
     messages: tuple[Message, ...] = request.messages
     if compactions(messages):
         messages = compaction.expand(messages, gate.memory.box, TENANT)
@@ -157,7 +163,7 @@ async def open_history(gate: Gate, request: Request, view: View) -> Opened:
     if was is not request or messages is not request.messages or opened.sealed:
         # The body names what only we can read: it cannot pass through to a vendor as it is.
         request = msgspec.structs.replace(request, messages=opened.messages, body=None)
-    return Opened(request, opened.notes)
+    return Opened(request, opened.notes, own)
 
 
 def _watchers(gate: Gate, request: Request, scope: Scope, native: bool) -> tuple[Turn | None, tuple[Stage, ...]]:

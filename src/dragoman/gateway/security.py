@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from hashlib import sha256
 
 from starlette.datastructures import Headers
@@ -20,6 +21,7 @@ OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 """Asked without a key: they tell nothing."""
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine. No lookup is made."""
     host = host.strip().rstrip(".").lower().removeprefix("[").removesuffix("]")

@@ -51,6 +51,29 @@ async def history(store: SessionStore | None, tenant: str, id: str) -> tuple[Raw
     return tuple(items)
 
 
+class _Reference(msgspec.Struct):
+    type: str | None = None
+    id: str | None = None
+    role: str | None = None
+
+    @property
+    def names(self) -> str | None:
+        """The id of the item that it stands for; None for an item that stands for itself."""
+        return self.id if self.type == "item_reference" or not (self.type or self.role) else None
+
+
+async def resolved(store: SessionStore | None, tenant: str, items: Sequence[Raw]) -> tuple[Raw, ...]:
+    """The items with each reference replaced by the stored item; one that names nothing known stays as it is."""
+    if store is None:
+        return tuple(items)
+    out = []
+    for raw in items:
+        id = msgspec.json.decode(raw, type=_Reference).names
+        found = await store.item(tenant, id) if id else None
+        out.append(raw if found is None else found)
+    return tuple(out)
+
+
 def with_ids(items: Sequence[Raw], mint: Callable[[str], str]) -> list[dict[str, Any]]:
     """Input items as the API lists them: each with an id, message text as parts."""
     out = []

@@ -97,6 +97,10 @@ class ResponsesWire(Protocol):
         """The request with stored items before its own input."""
         ...
 
+    def with_input(self, request: Request, view: Any, items: Sequence[Raw]) -> Request:
+        """The request with these items in place of its own input."""
+        ...
+
 
 @cache
 def wire(name: WireName) -> Wire:

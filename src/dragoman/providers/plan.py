@@ -66,7 +66,7 @@ class Plan(msgspec.Struct, frozen=True):
     """One upstream call, ready to be made. Its repr shows neither headers nor body.
 
     thinking: what is sent about it. table: the way back for tool names. response_format: what the client asked, for
-    the schema check. secrets: what no error text may hold.
+    the schema check. secrets: what no error text may hold. profile_name: whose behaviour the vendor shows.
     """
 
     provider: str
@@ -87,6 +87,7 @@ class Plan(msgspec.Struct, frozen=True):
     response_format: ResponseFormat | None = None
     strict_usage: bool = False
     secrets: tuple[str, ...] = ()
+    profile_name: str = ""
 
     def __repr__(self) -> str:
         return f"Plan({self.provider}:{self.model} by {self.account!r} over {self.wire}, {len(self.body)} bytes)"
@@ -120,7 +121,7 @@ class Plan(msgspec.Struct, frozen=True):
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorInfo:
         """What the vendor's HTTP error means."""
         info = codec(self.wire).decode_error(status, headers, body)
-        info = vendor(self.provider).refine_error(info, body)
+        info = vendor(self.profile_name).refine_error(info, body)
         return msgspec.structs.replace(info, provider=self.provider, account=self.account or info.account)
 
 
@@ -189,6 +190,7 @@ def plan(
         response_format=request.response_format,
         strict_usage=target.strict_usage,
         secrets=(target.key,) if target.key else (),
+        profile_name=row.profile_name,
     )
 
 
@@ -256,7 +258,7 @@ def _translate(request: Request, target: Target, wire: WireName, session: str) -
         **shape_params(request, context, notes),
     )
     body = codec(wire).encode_request(shaped, Shape(facts.id, profile, thought.shape))
-    body = merge_body(body, vendor(row.id).extra_body(wire, facts, thought.shape))
+    body = merge_body(body, vendor(row.profile_name).extra_body(wire, facts, thought.shape))
     return body, _Made(tuple(notes), lowered.table, thought.shape)
 
 

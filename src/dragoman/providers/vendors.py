@@ -1,6 +1,8 @@
-"""What vendors do that data cannot say, by provider id. A provider that is not listed behaves as the protocol says.
+"""What vendors do that data cannot say, by the name of the profile that was resolved for the provider.
 
-A new vendor with behaviour is one file with a subclass of `Vendor`, and one line in the table below.
+So a provider that a person made, on a vendor's host or with that vendor's profile, behaves like the vendor. A profile
+that is not listed behaves as the protocol says. A new vendor with behaviour is one file with a subclass of `Vendor`,
+and one line in the table below.
 """
 
 from __future__ import annotations
@@ -14,11 +16,10 @@ _GENERIC = Vendor()
 _VENDORS: dict[str, Vendor] = {
     "xiaomi": Xiaomi(),
     "minimax": MiniMax(),
-    "minimax-cn": MiniMax(),
     "zhipu": Zhipu(),
 }
 
 
-def vendor(provider: str) -> Vendor:
-    """The behaviour of the provider with this id."""
-    return _VENDORS.get(provider, _GENERIC)
+def vendor(profile: str) -> Vendor:
+    """The behaviour that goes with the profile of this name."""
+    return _VENDORS.get(profile, _GENERIC)

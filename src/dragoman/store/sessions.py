@@ -52,6 +52,10 @@ class SessionStore(Protocol):
         """A response of this tenant."""
         ...
 
+    async def item(self, tenant: str, id: str) -> Raw | None:
+        """The output item of this id, of any response of this tenant that is kept."""
+        ...
+
     async def delete(self, tenant: str, id: str) -> bool:
         """Forgets a response; False where there was none."""
         ...
@@ -59,6 +63,18 @@ class SessionStore(Protocol):
     async def close(self) -> None:
         """Nothing more is asked."""
         ...
+
+
+class _Named(msgspec.Struct):
+    id: str | None = None
+
+
+def item_id(item: Raw) -> str | None:
+    """The id of an item; None where it has none."""
+    try:
+        return msgspec.json.decode(item, type=_Named).id
+    except msgspec.DecodeError:
+        return None
 
 
 class StoreFull(Exception):
@@ -81,6 +97,7 @@ class MemorySessions:
         self._count = max_count
         self._clock = clock
         self._records: OrderedDict[tuple[str, str], tuple[StoredResponse, float, int]] = OrderedDict()
+        self._holders: dict[tuple[str, str], str] = {}
         self.size = 0
 
     def __len__(self) -> int:
@@ -95,6 +112,9 @@ class MemorySessions:
             raise StoreFull(f"the response holds {size} bytes; the session store takes {self._max}")
         self._records[key] = (record, self._clock() + self._ttl, size)
         self.size += size
+        for item in record.output:
+            if name := item_id(item):
+                self._holders[record.tenant, name] = record.id
         self._trim()
 
     async def get(self, tenant: str, id: str) -> StoredResponse | None:
@@ -111,6 +131,12 @@ class MemorySessions:
         self._records.move_to_end(key)
         return record
 
+    async def item(self, tenant: str, id: str) -> Raw | None:
+        """The output item of this id; its response becomes recent."""
+        holder = self._holders.get((tenant, id))
+        record = await self.get(tenant, holder) if holder is not None else None
+        return next((item for item in record.output if item_id(item) == id), None) if record is not None else None
+
     async def delete(self, tenant: str, id: str) -> bool:
         """Forgets a response."""
         found = await self.get(tenant, id) is not None
@@ -120,6 +146,7 @@ class MemorySessions:
     async def close(self) -> None:
         """Forgets everything."""
         self._records.clear()
+        self._holders.clear()
         self.size = 0
 
     def _trim(self) -> None:
@@ -132,5 +159,10 @@ class MemorySessions:
 
     def _drop(self, key: tuple[str, str]) -> None:
         found = self._records.pop(key, None)
-        if found is not None:
-            self.size -= found[2]
+        if found is None:
+            return
+        self.size -= found[2]
+        tenant, id = key
+        for item in found[0].output:
+            if (name := item_id(item)) and self._holders.get((tenant, name)) == id:
+                del self._holders[tenant, name]

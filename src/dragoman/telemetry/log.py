@@ -15,7 +15,7 @@ import structlog
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
-from dragoman.telemetry.redact import Redactor
+from dragoman.telemetry.redaction import Redactor
 
 LogStyle = Literal["json", "console"]
 _OURS = frozenset(
@@ -120,16 +120,7 @@ class RequestLog:
         self._log.error(name, exception=type(error).__name__, where=where, **fields)
 
     def _clean(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: value if key in _OURS else self._scrub(value) for key, value in event.items()}
-
-    def _scrub(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._redact(value)
-        if isinstance(value, dict):
-            return {key: self._scrub(part) for key, part in value.items()}
-        if isinstance(value, list):
-            return [self._scrub(part) for part in value]
-        return value
+        return {key: value if key in _OURS else self._redact.scrub(value) for key, value in event.items()}
 
 
 def usage_fields(usage: Usage) -> dict[str, int | None]:

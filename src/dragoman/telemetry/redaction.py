@@ -7,11 +7,14 @@ in which each of them is `[redacted]`. Pure; made for error texts and logs, not 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 MASK = "[redacted]"
+_URL_SAFE = str.maketrans("+/", "-_")
 _SHORTEST = 4
 """Shorter secrets would mask ordinary words."""
 
@@ -32,15 +35,40 @@ _KEY_LIKE = re.compile(
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?P<secret>[^\s/@]+)(?=@)", re.I)
 
 
+class Redactor:
+    """Masks the given secrets, in every way that they may be written, and what looks like a key. Made once, used often.
+
+    A secret of fewer than four characters is not searched for.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = _forms(secrets)
+        self._known = re.compile("|".join(map(re.escape, forms))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        """`text` without secrets."""
+        if not text:
+            return text
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        text = _URL_PASSWORD.sub(lambda found: found["head"] + MASK, text)
+        text = _HEADER.sub(lambda found: found["head"] + MASK, text)
+        return _KEY_LIKE.sub(MASK, text)
+
+    def scrub(self, value: Any) -> Any:
+        """A JSON value in which every text is without secrets."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {key: self.scrub(part) for key, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.scrub(part) for part in value]
+        return value
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without the given secrets - plain, percent-encoded or in base64 - and without what looks like a key."""
-    if not text:
-        return text
-    for form in _forms(secrets):
-        text = text.replace(form, MASK)
-    text = _URL_PASSWORD.sub(lambda found: found["head"] + MASK, text)
-    text = _HEADER.sub(lambda found: found["head"] + MASK, text)
-    return _KEY_LIKE.sub(MASK, text)
+    """`text` without the given secrets - plain, percent-encoded, as JSON or in base64 - and what looks like a key."""
+    return Redactor(secrets)(text)
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
@@ -48,5 +76,18 @@ def _forms(secrets: Iterable[str]) -> list[str]:
     forms: set[str] = set()
     for secret in secrets:
         if len(secret) >= _SHORTEST:
-            forms |= {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")}
+            percent = {quote(secret, safe=safe) for safe in ("", "/")}
+            lower = {re.sub("%..", lambda found: found[0].lower(), form) for form in percent}
+            forms |= {secret, json.dumps(secret)[1:-1], *percent, *lower, *_base64_forms(secret.encode())}
     return sorted(forms, key=len, reverse=True)
+
+
+def _base64_forms(secret: bytes) -> set[str]:
+    """The secret in base64, alone and behind other bytes (`user:key`): of each alignment, what the secret settles."""
+    forms = {base64.b64encode(secret).decode().rstrip("=")}
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + secret).decode()
+        settled = text[(0, 2, 3)[before] : (before + len(secret)) * 8 // 6]
+        if len(settled) >= _SHORTEST * 2:
+            forms.add(settled)
+    return forms | {form.translate(_URL_SAFE) for form in forms}

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dragoman.wire.chat_completions.decoder import Decoder, decode_whole
 from dragoman.wire.chat_completions.encoder import Encoder, NativeEncoder
-from dragoman.wire.chat_completions.errors import decode_error, encode_error
+from dragoman.wire.chat_completions.errors import encode_error
 from dragoman.wire.chat_completions.request_in import decode_request
 from dragoman.wire.chat_completions.request_out import encode_request
 from dragoman.wire.chat_completions.view import View
 from dragoman.wire.chat_completions.whole import encode_whole, native_whole
+from dragoman.wire.upstream_errors import decode_error
 
 __all__ = [
     "Decoder",

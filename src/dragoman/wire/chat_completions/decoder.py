@@ -29,7 +29,6 @@ from dragoman.core.messages import ProviderState
 from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
-from dragoman.wire.chat_completions.errors import base_resp_error, error_event, stream_error
 from dragoman.wire.chat_completions.reasoning import Details, Snapshots, details_list, details_text
 from dragoman.wire.chat_completions.shapes import (
     ABSENT,
@@ -39,10 +38,11 @@ from dragoman.wire.chat_completions.shapes import (
     Delta,
     plain_delta,
     read_chunk,
-    read_json,
     sent,
 )
 from dragoman.wire.chat_completions.usage import read_usage
+from dragoman.wire.lenient import read_json
+from dragoman.wire.upstream_errors import base_resp_error, error_event, stream_error
 
 _INCOMPLETE: dict[str, IncompleteReason] = {
     "length": "length",

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.messages import ProviderState
-from dragoman.wire.chat_completions.shapes import read_json
+from dragoman.wire.lenient import read_json
 
 _END_TAG = "</think>"
 _MERGED = ("text", "summary", "data")

@@ -6,13 +6,14 @@ by field, in which the wrong field is left out and the rest is kept. Raises Malf
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
 
 from dragoman.wire.base import Malformed
+from dragoman.wire.lenient import read_json
+from dragoman.wire.upstream_errors import BaseResp
 
 ABSENT = Raw(b"")
 """Stands for a raw field that was not sent."""
@@ -67,13 +68,6 @@ class Choice(msgspec.Struct, gc=False):
     usage: Raw = ABSENT
 
 
-class BaseResp(msgspec.Struct, gc=False):
-    """A status inside a 200 (documented for one vendor's whole and streamed answers)."""
-
-    status_code: int | None = None
-    status_msg: str | None = None
-
-
 class Chunk(msgspec.Struct, gc=False):
     """One chunk of a stream, or a whole answer: they differ only in `delta` and `message`."""
 
@@ -86,7 +80,37 @@ class Chunk(msgspec.Struct, gc=False):
     base_resp: BaseResp | None = None
 
 
+class _PlainDelta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: None = None
+    reasoning_text: None = None
+    reasoning_details: None = None
+    tool_calls: None = None
+    function_call: None = None
+    annotations: None = None
+    refusal: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    delta: _PlainDelta
+    index: Literal[0] | None = 0
+    finish_reason: None = None
+    usage: None = None
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A chunk that can only be a piece of text or of thinking. Whatever else would mean something is typed `None`, so
+    that the decoder itself, at C speed, refuses a chunk that holds it; many servers send all of it as nulls."""
+
+    choices: tuple[_PlainChoice]
+    usage: None = None
+    error: None = None
+    base_resp: None = None
+
+
 _DECODE = msgspec.json.Decoder(Chunk).decode
+_DECODE_PLAIN = msgspec.json.Decoder(_Plain).decode
 
 
 def sent(raw: Raw) -> bool:
@@ -106,39 +130,12 @@ def plain_delta(data: bytes, thinking: bool) -> str | None:
     """The text of a chunk that holds a piece of text (or, with `thinking`, of `reasoning_content`) and nothing else
     that means anything; None for every other chunk."""
     try:
-        chunk = _DECODE(data)
+        delta = _DECODE_PLAIN(data).choices[0].delta
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    choices = chunk.choices
-    if choices is None or len(choices) != 1 or chunk.usage is not ABSENT or chunk.error is not ABSENT:
-        return None
-    choice = choices[0]
-    delta = choice.delta
-    if delta is None or choice.finish_reason is not None or choice.index or choice.usage is not ABSENT:
-        return None
-    if (
-        delta.tool_calls is not None
-        or delta.reasoning is not None
-        or delta.reasoning_details is not ABSENT
-        or delta.reasoning_text is not None
-        or delta.annotations is not None
-        or delta.function_call is not None
-        or delta.refusal is not None
-        or chunk.base_resp is not None
-    ):
         return None
     if thinking:
         return None if delta.content else delta.reasoning_content
     return None if delta.reasoning_content is not None else delta.content
-
-
-def read_json(data: bytes) -> Any:
-    """Any JSON. Unlike the strict reader it takes a lone surrogate escape, which becomes a replacement character."""
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        value = json.loads(data.decode("utf-8"))
-        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _lenient(data: bytes, cause: Exception) -> Chunk:

@@ -189,6 +189,8 @@ def thinking_of(raw: Raw, path: str) -> Reasoning:
 def call_of(raw: Raw, path: str) -> ToolCall:
     """A call in the history; its input stays as the client wrote it."""
     block = read(raw, _ToolUse, path)
+    if not block.input:
+        raise InvalidRequest(f"{path}.input is missing; add the object that the tool was given", param=f"{path}.input")
     arguments = "{}" if absent(block.input) else bytes(block.input).decode()
     return ToolCall(block.id, block.name, arguments, cache=present(block.cache_control))
 

@@ -16,7 +16,7 @@ from dragoman.core.events import Event, Finished, Incomplete, Noted, RawFrame, S
 from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
-from dragoman.wire.chat_completions.shapes import read_json
+from dragoman.wire.lenient import read_json
 from dragoman.wire.messages.errors import info_of, refusal_in
 from dragoman.wire.messages.sequence import Kind, Open, Sequence, nameless
 from dragoman.wire.messages.usage import later, usage_of

@@ -14,9 +14,8 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.errors import ErrorInfo
-from dragoman.wire.chat_completions.errors import base_resp_error, stream_error
-from dragoman.wire.chat_completions.errors import decode_error as _decode_error
-from dragoman.wire.chat_completions.shapes import BaseResp
+from dragoman.wire.upstream_errors import BaseResp, base_resp_error, stream_error
+from dragoman.wire.upstream_errors import decode_error as _decode_error
 
 _TYPES: dict[str, str] = {
     "invalid_request": "invalid_request_error",

@@ -11,7 +11,7 @@ from dragoman.wire.responses.encoder import Encoder
 from dragoman.wire.responses.errors import decode_error, encode_error
 from dragoman.wire.responses.items import ItemsDecoded, decode_items
 from dragoman.wire.responses.native import NativeEncoder
-from dragoman.wire.responses.request_in import decode_request, with_history
+from dragoman.wire.responses.request_in import decode_request, with_history, with_input
 from dragoman.wire.responses.request_out import encode_request
 from dragoman.wire.responses.view import View
 from dragoman.wire.responses.whole import encode_compaction, encode_whole
@@ -31,4 +31,5 @@ __all__ = [
     "encode_request",
     "encode_whole",
     "with_history",
+    "with_input",
 ]

@@ -16,13 +16,13 @@ from dragoman.core.events import BlockEnd, Event, Failed, Finished, Incomplete, 
 from dragoman.core.usage import Usage, from_inclusive
 from dragoman.errors import ErrorInfo, InvalidRequest
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
-from dragoman.wire.chat_completions.shapes import BaseResp
 from dragoman.wire.parse import absent
 from dragoman.wire.responses.errors import base_resp_error, decode_failure
 from dragoman.wire.responses.fields import NOTHING
 from dragoman.wire.responses.items import Item
 from dragoman.wire.responses.order import Order
 from dragoman.wire.responses.writers import Contradiction
+from dragoman.wire.upstream_errors import BaseResp
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from dragoman.errors import ErrorInfo, ErrorKind
-from dragoman.wire.chat_completions.errors import base_resp_error, encode_error
-from dragoman.wire.chat_completions.errors import decode_error as _decode_error
-from dragoman.wire.chat_completions.errors import stream_error as _stream_error
+from dragoman.wire.chat_completions.errors import encode_error
+from dragoman.wire.upstream_errors import base_resp_error
+from dragoman.wire.upstream_errors import decode_error as _decode_error
+from dragoman.wire.upstream_errors import stream_error as _stream_error
 
 __all__ = ["base_resp_error", "decode_error", "decode_failure", "encode_error", "stream_error"]
 

@@ -42,12 +42,17 @@ _ROLES = frozenset(get_args(Role)) - {"tool"}
 
 
 class ItemsDecoded(msgspec.Struct, frozen=True):
-    """What a list of items means. tools: declared inside of it. compaction: it ends with a `compaction_trigger`."""
+    """What a list of items means.
+
+    tools: declared inside of it. compaction: it ends with a `compaction_trigger`. references: an item stands in it by
+    its id only.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     notes: tuple[Note, ...] = ()
     compaction: bool = False
+    references: bool = False
 
 
 class _Thought(msgspec.Struct):
@@ -102,6 +107,7 @@ class _Reader:
         self.tools: list[Tool] = []
         self.notes: list[Note] = []
         self.compaction = False
+        self.references = False
         self._role: Role = "assistant"
         self._open: list[Block] = []
         self._kinds: dict[str, ToolKind] = {}
@@ -132,6 +138,7 @@ class _Reader:
         elif kind in _OTHERS:
             _OTHERS[kind](self, item, raw, path)
         else:
+            self.references |= kind == "item_reference"
             self.add("assistant", Opaque(kind, raw, "responses"))
 
     def message(self, item: Item, raw: Raw, path: str) -> None:
@@ -139,6 +146,9 @@ class _Reader:
         role = item.role or "user"
         if role not in _ROLES:
             raise invalid(f"{path}.role", f"{path}.role must be user, assistant, system or developer, not {role!r}")
+        # An assistant's `null` is what Chat clients write beside calls; from anyone else it is a question that got lost.
+        if not item.content or (role != "assistant" and absent(item.content)):
+            raise invalid(f"{path}.content", f"{path}.content is missing; add the text or the parts of the message")
         parts = decode_parts(item.content, f"{path}.content", role, self.notes)
         if role == "assistant":
             state = ProviderState("", "", "responses", dump({"phase": item.phase})) if item.phase else None
@@ -211,6 +221,8 @@ class _Reader:
                 self.tools += decode_tools(item.tools or (), f"{path}.tools", loaded=True)
                 return
             raise invalid(f"{path}.call_id", f"{path}.call_id is missing; add the id of the call that it answers")
+        if not item.output and kind in ("function_call_output", "custom_tool_call_output"):
+            raise invalid(f"{path}.output", f"{path}.output is missing; add what the tool gave back, if only an empty text")
         content: tuple[Any, ...]
         if kind == "shell_call_output" and is_list(item.output):
             # A list of {stdout, stderr, outcome}: models read it as it stands.
@@ -297,4 +309,6 @@ def decode_items(items: Sequence[Raw], path: str = "input") -> ItemsDecoded:
     for i, raw in enumerate(items):
         reader.item(raw, f"{path}[{i}]")
     reader.close()
-    return ItemsDecoded(tuple(reader.messages), tuple(reader.tools), tuple(reader.notes), reader.compaction)
+    return ItemsDecoded(
+        tuple(reader.messages), tuple(reader.tools), tuple(reader.notes), reader.compaction, reader.references
+    )

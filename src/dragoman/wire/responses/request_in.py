@@ -18,7 +18,7 @@ from dragoman.core.notes import Note
 from dragoman.core.request import EFFORTS, Effort, ReasoningAsk, Request, ResponseFormat
 from dragoman.wire.parse import absent, read, read_object
 from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_string
-from dragoman.wire.responses.items import decode_items
+from dragoman.wire.responses.items import ItemsDecoded, decode_items
 from dragoman.wire.responses.tools import decode_choice, decode_tools
 from dragoman.wire.responses.view import ECHO_DEFAULTS, View
 
@@ -142,10 +142,10 @@ def decode_request(body: bytes) -> tuple[Request, View]:
         {name: raw for name, raw in fields.raw.items() if name not in PARAMS and name not in _HANDLED},
         Raw(body),
     )
-    return request, _view(fields, request, items, notes)
+    return request, _view(fields, request, items, decoded, notes)
 
 
-def _view(fields: _Fields, request: Request, items: Sequence[Raw], notes: list[Note]) -> View:
+def _view(fields: _Fields, request: Request, items: Sequence[Raw], decoded: ItemsDecoded, notes: list[Note]) -> View:
     metadata = fields.get("metadata", dict[str, Raw])
     return View(
         model=request.model,
@@ -160,6 +160,7 @@ def _view(fields: _Fields, request: Request, items: Sequence[Raw], notes: list[N
         previous_response_id=request.previous_response_id,
         input_items=tuple(items),
         compaction=request.compaction,
+        references=decoded.references,
     )
 
 
@@ -244,12 +245,15 @@ def with_history(request: Request, view: View, history: Sequence[Raw]) -> Reques
 
     The items are read as one list, so that calls and outputs that stand in different requests meet in one turn.
     """
-    if not history:
-        return request
+    return with_input(request, view, (*history, *view.input_items)) if history else request
+
+
+def with_input(request: Request, view: View, items: Sequence[Raw]) -> Request:
+    """`request` with these items in place of its own input. Instructions and declared tools stay."""
     own = decode_items(view.input_items)
     before = len(request.messages) - len(own.messages)
     declared = request.tools[: len(request.tools) - len(own.tools)]
-    whole = decode_items((*history, *view.input_items))
+    whole = decode_items(items)
     return msgspec.structs.replace(
         request,
         messages=(*request.messages[:before], *whole.messages),

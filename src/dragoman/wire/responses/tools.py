@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from dragoman.core.tools import Grammar, Tool, ToolChoice, ToolKind, ToolRef
 from dragoman.wire.parse import absent, read
-from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_string
+from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_object, is_string
 
 BUILT_IN: dict[str, ToolKind] = {
     "local_shell": "local_shell",
@@ -98,6 +98,8 @@ def _tool(raw: Raw, path: str, group: _Group, out: list[Tool]) -> None:
 def _named(tool: _Tool, kind: str, raw: Raw, path: str, group: _Group) -> Tool:
     if not tool.name:
         raise invalid(f"{path}.name", f"{path}: a {kind} tool needs a name; add it")
+    if not absent(tool.parameters) and not is_object(tool.parameters):
+        raise invalid(f"{path}.parameters", f"{path}.parameters must be a JSON Schema object")
     further = msgspec.json.decode(raw, type=dict[str, Raw]).keys() - _PLAIN
     return Tool(
         tool.name,

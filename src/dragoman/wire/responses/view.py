@@ -41,7 +41,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     model: the name as asked. notes: what was degraded while reading. echo: the request's own slices, by field.
     summary: reasoning is shown as summary parts (the request asked for one), else as reasoning text. metadata: the
     client's, to which notes are added at the end. input_items: the request's own input, an item a slice, for a store.
-    compaction: the answer is to be one compaction item.
+    compaction: the answer is to be one compaction item. references: the input names items by their ids.
     """
 
     model: str
@@ -56,6 +56,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     previous_response_id: str | None = None
     input_items: tuple[Raw, ...] = ()
     compaction: bool = False
+    references: bool = False
 
     def echoed(self) -> bytes:
         """The echo fields as the inside of a JSON object. Costs their size: make it once a stream."""
