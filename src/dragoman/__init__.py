@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dragoman.core.fold import Reply
     from dragoman.core.messages import Media, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
     from dragoman.core.notes import Note
+    from dragoman.core.persist import from_json, to_json
     from dragoman.core.request import Request, ResponseFormat
     from dragoman.core.tools import Tool, ToolChoice
     from dragoman.core.usage import Usage
@@ -68,6 +69,7 @@ _HOME = {
     "dragoman.core.fold": "Reply",
     "dragoman.core.messages": "Media Message Opaque Reasoning Text ToolCall ToolResult",
     "dragoman.core.notes": "Note",
+    "dragoman.core.persist": "from_json to_json",
     "dragoman.core.request": "Request ResponseFormat",
     "dragoman.core.tools": "Tool ToolChoice",
     "dragoman.core.usage": "Usage",
@@ -123,6 +125,8 @@ __all__ = [
     "Usage",
     "UsageSeen",
     "__version__",
+    "from_json",
+    "to_json",
     "tool",
 ]
 

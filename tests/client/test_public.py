@@ -26,7 +26,7 @@ def test_the_public_names():
         "InvalidRequest", "Media", "Message", "ModelNotFound", "ModelStatus", "Note", "Noted", "Opaque", "RawFrame",
         "Reasoning", "ReasoningDelta", "Reply", "Request", "ResponseFormat", "RetryPolicy", "Settings", "Started",
         "Stream", "Text", "TextDelta", "Timeouts", "Tool", "ToolCall", "ToolChoice", "ToolResult", "Toolbox",
-        "UpstreamError", "Usage", "UsageSeen", "__version__", "tool",
+        "UpstreamError", "Usage", "UsageSeen", "__version__", "from_json", "to_json", "tool",
     ]  # fmt: skip
 
 

@@ -199,7 +199,10 @@ PART = [START, begin(0, type="text", text=""), delta(0, "text_delta", text="part
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
-        ([frames({"type": "error", "error": {"type": "overloaded_error", "message": "upstream exploded"}})], "exploded"),
+        (
+            [frames({"type": "error", "error": {"type": "overloaded_error", "message": "upstream exploded"}})],
+            "exploded",
+        ),
         ([b'data: {"error":{"message":"upstream exploded"}}\n\n'], "exploded"),
         ([0.05, RESET], ""),
         ([0.05, CLOSE], ""),

@@ -33,7 +33,12 @@ def unheard(got: list[dict[str, Any]], sent: list[dict[str, Any]]) -> list[Any]:
 
 
 async def test_messages_frames_pass_untouched(tmp_path: Path) -> None:
-    odd = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "He"}, "novel": {"a": [1]}}
+    odd = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "He"},
+        "novel": {"a": [1]},
+    }
     sent = [START, {"type": "ping"}, PART[1], odd, text(0, "x")[-1], end(surprise=1), STOP]
     async with native(tmp_path) as w:
         w.upstream.push(Answer([frames(*sent)]))
@@ -100,7 +105,9 @@ async def test_a_cut_responses_stream_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
 async def test_a_refused_key_is_not_the_clients(tmp_path: Path, path: str) -> None:
     async with native(tmp_path) as w:
-        w.upstream.push(Answer(status=401, json={"error": {"type": "x", "message": "bad sk-ant-0123456789 sk-openai-0123456789"}}))
+        w.upstream.push(
+            Answer(status=401, json={"error": {"type": "x", "message": "bad sk-ant-0123456789 sk-openai-0123456789"}})
+        )
         model = "anthropic/claude-x" if "messages" in path else "openai/gpt-x"
         got = await w.post(path, {"model": model, "max_tokens": 9, "messages": HI} if "messages" in path else {"model": model, "input": "hi"})  # fmt: skip
     assert got.status == 502

@@ -276,7 +276,9 @@ async def world(
         "MIMO_BASE_URL": f"{here}/v1",
         "DRAGOMAN_HOME": str(folder),
     }
-    settings = load(path=file, env={**base_env, **{name: value.replace("$UPSTREAM", here) for name, value in (env or {}).items()}})
+    settings = load(
+        path=file, env={**base_env, **{name: value.replace("$UPSTREAM", here) for name, value in (env or {}).items()}}
+    )
     app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", ws="none")

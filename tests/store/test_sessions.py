@@ -88,3 +88,24 @@ async def test_a_record_of_another_format_is_not_read(clock: Clock) -> None:
     store = MemorySessions(20_000, 60, clock=clock)
     store.put(response("r", format=FORMAT + 1))
     assert await store.get("t", "r") is None
+
+
+@pytest.mark.req(110)
+async def test_an_output_item_is_found_by_its_id(store: SessionStore, clock: Clock) -> None:
+    kept = (Raw(b'{"id":"msg_1","n":1}'), Raw(b'{"n":2}'))
+    await keep(store, response("r1", output=kept))
+    assert await store.item("t", "msg_1") == kept[0]
+    assert await store.item("t", "msg_2") is None
+    assert await store.item("other", "msg_1") is None
+    await store.delete("t", "r1")
+    assert await store.item("t", "msg_1") is None
+    await keep(store, response("r2", output=kept))
+    clock.now += 61
+    assert await store.item("t", "msg_1") is None
+
+
+async def test_an_id_that_stands_in_two_responses_outlives_the_first(store: SessionStore) -> None:
+    for id in ("r1", "r2"):
+        await keep(store, response(id, output=(Raw(b'{"id":"msg_1"}'),)))
+    await store.delete("t", "r1")
+    assert await store.item("t", "msg_1") == Raw(b'{"id":"msg_1"}')

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
-from dragoman.telemetry.redaction import MASK, redact
+from dragoman.telemetry.redaction import MASK, Redactor, redact
 
 
 @pytest.mark.req(102)
@@ -69,3 +70,21 @@ def test_ordinary_words_stay(text: str) -> None:
 
 def test_a_longer_secret_leaves_no_rest() -> None:
     assert redact("abcdefghij", ["abcdef", "abcdefghij"]) == MASK
+
+
+@pytest.mark.req(102)
+@pytest.mark.parametrize("before", [b"", b"u:", b"me:", b"you:"])
+def test_a_key_inside_other_base64_is_masked(before: bytes) -> None:
+    secret = "plain/secret+word"
+    text = base64.b64encode(before + secret.encode() + b"!").decode()
+    assert base64.b64decode(text).count(secret.encode()) == 1
+    shown = redact(f"Basic: {text}", [secret])
+    assert MASK in shown
+    assert text[8:] not in shown
+
+
+@pytest.mark.req(102)
+def test_json_writings_are_masked_in_every_part_of_a_value() -> None:
+    secret = 'quo"ted\\key'
+    value = {"a": [f"x {secret}", {"b": json.dumps(secret)}], "n": 1}
+    assert Redactor([secret]).scrub(value) == {"a": [f"x {MASK}", {"b": f'"{MASK}"'}], "n": 1}

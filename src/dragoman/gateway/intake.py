@@ -94,6 +94,8 @@ async def take_in(
     found = [*notes, *view.notes, *resolved.notes, *opened.notes]
     if getattr(view, "background", False):
         found.append(Note("background_absent", "background", "the response is made in the foreground"))
+        kept = {name: value for name, value in asked.params.items() if name != "background"}
+        asked = msgspec.structs.replace(asked, params=kept)
     native = choose_wire(asked, target)[1]
     if not native:
         recalled = await gate.memory.recall(asked.messages, scope)

@@ -146,7 +146,7 @@ class _Reader:
         role = item.role or "user"
         if role not in _ROLES:
             raise invalid(f"{path}.role", f"{path}.role must be user, assistant, system or developer, not {role!r}")
-        # An assistant's `null` is what Chat clients write beside calls; from anyone else it is a question that got lost.
+        # Chat clients write an assistant's `null` beside calls; from anyone else it is a question that got lost.
         if not item.content or (role != "assistant" and absent(item.content)):
             raise invalid(f"{path}.content", f"{path}.content is missing; add the text or the parts of the message")
         parts = decode_parts(item.content, f"{path}.content", role, self.notes)
@@ -222,7 +222,7 @@ class _Reader:
                 return
             raise invalid(f"{path}.call_id", f"{path}.call_id is missing; add the id of the call that it answers")
         if not item.output and kind in ("function_call_output", "custom_tool_call_output"):
-            raise invalid(f"{path}.output", f"{path}.output is missing; add what the tool gave back, if only an empty text")
+            raise invalid(f"{path}.output", f"{path}.output is missing; add what the tool gave back, or an empty text")
         content: tuple[Any, ...]
         if kind == "shell_call_output" and is_list(item.output):
             # A list of {stdout, stderr, outcome}: models read it as it stands.
