@@ -44,7 +44,9 @@ def presentable(info: ErrorInfo, redact: Redactor) -> ErrorInfo:
         if who not in message or (info.account and info.account not in message):
             message = f"{who}{account} refused the gateway's key: {message}"
         code = "upstream_auth"
-    return msgspec.structs.replace(info, message=redact(message)[:MAX_MESSAGE], code=code, raw=None)
+    param = info.param and redact(info.param)[:MAX_MESSAGE]
+    code = code and redact(code)[:MAX_MESSAGE]
+    return msgspec.structs.replace(info, message=redact(message)[:MAX_MESSAGE], code=code, param=param, raw=None)
 
 
 def id_headers(name: WireName, request_id: str) -> Headers:
