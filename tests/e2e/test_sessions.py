@@ -246,3 +246,14 @@ async def test_compaction_and_the_turn_after_it(w: World) -> None:
     assert "OLD OLD" not in sent
     bad = await w.responses(False, input=[{"type": "compaction", "encrypted_content": "dgm1.k.AAAA"}, user("go on")])
     assert (bad.status, bad.json["error"]["code"]) == (400, "compaction_unreadable")
+
+
+async def test_every_answer_names_its_request(w: World) -> None:
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("GET", "/healthz"),
+        ("HEAD", "/"),
+        ("GET", "/v1/responses/none"),
+        ("GET", "/nowhere"),
+    ):
+        assert (await w.request(method, path)).headers["x-request-id"].startswith("req_"), path

@@ -70,7 +70,7 @@ class Reasoning(msgspec.Struct, frozen=True, omit_defaults=True, tag="reasoning"
 
     presence: `absent` (the field was not there), `empty` (there but empty), `text`, or `opaque` (encrypted by the
     vendor; see `state`). turn: id of the upstream turn it came from, "" if unknown. segment: its number in that turn.
-    signature: what the vendor, or the client's history, gave as signature. seal: our own sealed copy (see DESIGN: a
+    signature: what the vendor, or the client's history, gave as signature. seal: our own sealed copy (a
     block is sealed once). item_id: the id that the client knows. summary: the text is only a vendor's summary.
     placeholder: the text was made up by us because the real one is lost; never sealed, never shown.
     """

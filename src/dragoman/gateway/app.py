@@ -62,7 +62,7 @@ class Gateway:
         if road is not None:
             await Flow(self.gate, road, scope, receive, send).run()
         else:
-            await self._pages(scope, receive, send)
+            await self._pages(scope, receive, _named_send(send, self.gate.mint("req_")))
 
 
 def create_app(settings: Settings, *, transport: Transport | None = None, **parts: Any) -> Gateway:
@@ -87,6 +87,20 @@ def _cors_send(send: Send, origin: str) -> Send:
                 (b"access-control-expose-headers", b"x-request-id, x-dragoman-model, x-dragoman-notes, retry-after"),
                 (b"vary", b"origin"),
             ]
+        await send(message)
+
+    return tell
+
+
+def _named_send(send: Send, id: str) -> Send:
+    """Gives an answer that has no request id one."""
+
+    async def tell(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            if not any(name.lower() == b"x-request-id" for name, _ in headers):
+                headers.append((b"x-request-id", id.encode()))
+            message["headers"] = headers
         await send(message)
 
     return tell

@@ -1,6 +1,6 @@
 """Who may use the gateway: the key, and without a key only this machine's own programs, never a web page.
 
-Pure but for the digest: in, the request's headers and path; out, None or an `AccessDenied`. Requirement 145: without a
+Pure but for the digest: in, the request's headers and path; out, None or an `AccessDenied`. Without a
 key the Host must be a loopback name or an allowed one (else a page could reach us by DNS rebinding), and a request with
 an Origin that is not allowed is refused, `null` included. No CORS headers unless an origin was allowed.
 """
