@@ -36,8 +36,8 @@ def _strings(tree: ast.Module) -> list[tuple[int, str]]:
 
 
 def test_vendor_names_stand_only_where_vendors_live() -> None:
-    # The demo and the examples of the command line may name the model that they run.
-    allowed = {SRC / "cli" / "demo.py", SRC / "cli" / "simulate.py"}
+    # The demo may name the model that it runs.
+    allowed = {SRC / "cli" / "demo.py"}
     found = [
         f"{_rel(path)}:{line} {text!r}"
         for path in SOURCES

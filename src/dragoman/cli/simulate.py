@@ -21,7 +21,7 @@ from dragoman.simulator.vendor import VENDORS
 def run(
     host: Annotated[str, typer.Option(help="Address to bind. Anything but loopback needs --key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 3725,
-    profile: Annotated[str, typer.Option(help="Which vendor's rules to enforce.")] = "xiaomi",
+    profile: Annotated[str, typer.Option(help="Which vendor's rules to enforce.")] = next(iter(VENDORS)),
     key: Annotated[str | None, typer.Option(help="The only key that is taken; without it any.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Print a verdict at the end; exit 1 on violations.")] = False,
     search: Annotated[bool, typer.Option("--search", help="The account's web search plugin is on.")] = False,

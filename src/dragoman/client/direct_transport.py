@@ -15,6 +15,7 @@ import contextlib
 import ssl
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from dragoman.client.aiohttp_transport import DRAIN, GRACE, AiohttpTransport, proxy_for
@@ -22,6 +23,14 @@ from dragoman.client.http1 import Connection, Origin, dial_error, request_bytes
 from dragoman.client.inflate import Inflater
 from dragoman.client.transport import Exchange, HttpCall, Sink
 from dragoman.errors import ErrorInfo
+
+
+@lru_cache(maxsize=256)
+def _address(url: str) -> tuple[str, str]:
+    """What a request to `url` says as its host and its target. Raises ValueError for what is no URL."""
+    parts = urlsplit(url)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return parts.netloc, path + (f"?{parts.query}" if parts.query else "")
 
 
 class DirectExchange:
@@ -88,9 +97,7 @@ class DirectExchange:
     def start(self) -> None:
         """Takes a kept connection, or dials."""
         try:
-            parts = urlsplit(self._call.url)
-            target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{parts.query}" if parts.query else "")
-            self._data = request_bytes(self._call, parts.netloc, target)
+            self._data = request_bytes(self._call, *_address(self._call.url))
         except ValueError as error:
             asyncio.get_running_loop().call_soon(self.ended, dial_error(error, self.host))
             return

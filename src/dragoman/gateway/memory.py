@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.events import BlockEnd
-from dragoman.core.messages import Block, Compaction, Message, ProviderState, Reasoning, Text, ToolCall
+from dragoman.core.messages import Block, Compaction, Message, ProviderState, Reasoning, Text
 from dragoman.core.notes import Note
 from dragoman.core.stage import Stage
 from dragoman.gateway import recall
@@ -238,8 +238,3 @@ class Turn:
 def compactions(messages: Sequence[Message]) -> bool:
     """Whether the history holds a compaction item."""
     return any(isinstance(b, Compaction) for m in messages for b in m.content)
-
-
-def has_call(event: BlockEnd) -> bool:
-    """Whether a client may act on this block as soon as it sees it."""
-    return isinstance(event.block, ToolCall)

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from dragoman.core.tools import Grammar, Tool, ToolChoice, ToolKind, ToolRef
 from dragoman.wire.parse import absent, read
-from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_object, is_string
+from dragoman.wire.responses.fields import NOTHING, invalid, is_object, is_string
 
 BUILT_IN: dict[str, ToolKind] = {
     "local_shell": "local_shell",
@@ -293,8 +293,3 @@ def _chosen(ref: ToolRef, types: dict[tuple[ToolKind, str], str | None]) -> Any:
         kind = types.get((ref.kind, ref.name)) or ref.name
         return {"type": kind, "server_label": ref.name} if kind == "mcp" else {"type": kind}
     return {"type": ref.kind}
-
-
-def raw_tools(tools: Iterable[Tool]) -> list[Raw]:
-    """Declarations as slices, for a `tool_search_output`."""
-    return [item if isinstance(item, Raw) else dump(item) for item in encode_tools(tools, strict=True)]
