@@ -1,7 +1,8 @@
 """Reads the shipped catalogue and lays the person's own facts over it, field by field.
 
-In: the two TOML files of this package, override records, extra provider rows. Out: a frozen `Catalogue`. Problems of
-single records are collected in `Catalogue.problems`; only a broken shipped file raises.
+In: the two TOML files of this package, further documents in the same shape, single model records, ready provider rows.
+Out: a frozen `Catalogue`. What is wrong with single records is collected in `Catalogue.problems`; only a broken shipped
+file raises.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from typing import Any
 
 import msgspec
 
-from dragoman.catalog.records import ModelRecord, ProviderRecord, merged_profile, model_row, provider_row
-from dragoman.catalog.rows import ModelRow, ProviderRow
+from dragoman.catalog.records import merged_profile, model_row, provider_row
+from dragoman.catalog.rows import Finding, Level, ModelRow, PriceRow, ProviderRow
+from dragoman.catalog.tables import Document, laid_over, near_names
 from dragoman.core.profile import ModelFacts, Profile
 from dragoman.errors import ConfigError
+
+_SHIPPED = ("providers.toml", "models.toml")
+_PARTS = ("profile", "provider", "model")
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -30,7 +35,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     providers: dict[str, ProviderRow]
     models: dict[str, ModelRow]
     profiles: dict[str, Profile]
-    problems: tuple[str, ...] = ()
+    problems: tuple[Finding, ...] = ()
     folded: dict[str, str] = {}
     fitted: dict[str, Profile] = {}
 
@@ -80,7 +85,9 @@ class Catalogue(msgspec.Struct, frozen=True):
 def _moved(row: ModelRow, provider: ProviderRow) -> ModelRow:
     """The same model at another provider's address. Its price is only the same on the vendor's own host."""
     facts = msgspec.structs.replace(row.facts, provider=provider.id)
-    return msgspec.structs.replace(row, facts=facts, prices=row.prices if provider.same_prices else ())
+    if not provider.same_prices:
+        return msgspec.structs.replace(row, facts=facts, prices=(), other_prices=())
+    return _billed(msgspec.structs.replace(row, facts=facts), provider.currency)
 
 
 def _unknown_model(provider: ProviderRow, model_id: str) -> ModelRow:
@@ -96,115 +103,194 @@ def _unknown_model(provider: ProviderRow, model_id: str) -> ModelRow:
     return ModelRow(facts=facts, name=model_id, source="not in the catalogue", known=False)
 
 
-def _tables(name: str) -> dict[str, Any]:
-    return tomllib.loads(files("dragoman.catalog").joinpath(name).read_text(encoding="utf-8"))
+def _billed(row: ModelRow, currency: str) -> ModelRow:
+    """The row with the lists of this currency in force; with none in it, those of the newest list's currency."""
+    lists = row.price_lists
+    if not lists:
+        return row
+    if all(one.currency != currency for one in lists):
+        currency = max(lists, key=lambda one: one.valid_from).currency
+    rest = tuple(one for one in lists if one.currency != currency)
+    ours: tuple[PriceRow, ...] = tuple(one for one in lists if one.currency == currency)
+    return msgspec.structs.replace(row, prices=ours, other_prices=rest)
+
+
+class _Layers:
+    """Documents laid over one another. Every record is read at once; one that cannot be read leaves all as it was."""
+
+    def __init__(self, below: _Layers | None = None) -> None:
+        self.profiles: dict[str, Profile] = dict(below.profiles) if below else {}
+        self.flags: dict[str, dict[str, Any]] = dict(below.flags) if below else {}
+        self.providers: dict[str, ProviderRow] = dict(below.providers) if below else {}
+        self.provider_tables: dict[str, dict[str, Any]] = dict(below.provider_tables) if below else {}
+        self.models: dict[str, ModelRow] = dict(below.models) if below else {}
+        self.model_tables: dict[str, dict[str, Any]] = dict(below.model_tables) if below else {}
+        self.findings: list[Finding] = []
+
+    def add(self, document: Document) -> None:
+        """Lays one document over what is there."""
+        tables = document.tables
+        for part in tables:
+            if part not in _PARTS:
+                near = near_names(str(part), _PARTS)
+                fix = f"write {near[0]!r}" if near else f"a catalogue file holds {', '.join(_PARTS)}"
+                self._report(document, "", str(part), "there is no such table", fix)
+        for name, flags in self._named(document, "profile"):
+            self._profile(document, name, flags)
+            self._fit_again(name)
+        for name, table in self._named(document, "provider"):
+            self._provider(document, name, table)
+        models = tables.get("model", [])
+        seen: set[str] = set()
+        for table in models if isinstance(models, list) else [models]:
+            self._model(document, table, seen)
+        for name, _ in self._named(document, "provider", quiet=True):
+            self._twins(name)
+
+    def _named(self, document: Document, part: str, *, quiet: bool = False) -> list[tuple[str, Mapping[str, Any]]]:
+        """The tables under `[profile.X]` or `[provider.X]`."""
+        found = document.tables.get(part, {})
+        if isinstance(found, Mapping) and all(isinstance(table, Mapping) for table in found.values()):
+            return [(str(name), table) for name, table in found.items()]
+        if not quiet:
+            self._report(document, "", part, f"{part} holds one table for each", f"write [{part}.NAME]")
+        return []
+
+    def _profile(self, document: Document, name: str, flags: Mapping[str, Any]) -> None:
+        whole = laid_over(self.flags.get(name, {}), flags)
+        try:
+            self.profiles[name] = merged_profile(Profile(), whole)
+        except ConfigError as error:
+            self._skipped(document, f"profile {name}", error)
+            return
+        self.flags[name] = whole
+
+    def _fit_again(self, profile: str) -> None:
+        """Providers that took this profile take it as it is now."""
+        for name, row in self.providers.items():
+            if row.profile_name == profile and name in self.provider_tables:
+                self.providers[name] = provider_row(name, self.provider_tables[name], self.profiles)
+
+    def _provider(self, document: Document, name: str, table: Mapping[str, Any]) -> None:
+        name = self._provider_id(name)
+        whole = laid_over(self.provider_tables.get(name, {}), table)
+        try:
+            self.providers[name] = provider_row(name, whole, self.profiles)
+        except ConfigError as error:
+            self._skipped(document, name, error)
+            return
+        self.provider_tables[name] = whole
+
+    def _provider_id(self, name: str) -> str:
+        """The id that a provider's name or alias stands for, letter case aside; a new name stands for itself."""
+        if name in self.providers:
+            return name
+        for row in self.providers.values():
+            if name.casefold() in (row.id.casefold(), *(alias.casefold() for alias in row.aliases)):
+                return row.id
+        return name
+
+    def _model(self, document: Document, table: object, seen: set[str]) -> None:
+        if not isinstance(table, Mapping):
+            message = "a model is a table; the record was skipped"
+            self._report(document, str(table)[:60], "", message, "write [[model]] and its fields below")
+            return
+        for field in ("provider", "id"):
+            if not isinstance(table.get(field), str) or not table[field].strip():
+                record = f"{table.get('provider', '?')}:{table.get('id', '?')}"
+                message = "it is missing; the record was skipped"
+                self._report(document, record, field, message, f'write {field} = "..."')
+                return
+        provider, model = self._provider_id(table["provider"]), table["id"]
+        name = f"{provider}:{model}"
+        if name not in self.models:
+            name = next((known for known in self.models if known.casefold() == name.casefold()), name)
+            model = name.removeprefix(f"{provider}:")
+        if name in seen:
+            self._report(document, name, "id", "the model stands twice in this file", "make one record", "warning")
+        seen.add(name)
+        whole = laid_over(self.model_tables.get(name, {}), {**table, "provider": provider, "id": model})
+        try:
+            self.models[name] = model_row(whole)
+        except ConfigError as error:
+            self._skipped(document, name, error)
+            return
+        self.model_tables[name] = whole
+
+    def _twins(self, name: str) -> None:
+        """The same models at another address; what they cost there is another matter."""
+        row = self.providers.get(name)
+        if row is None or not row.models_from:
+            return
+        for table in [table for table in self.model_tables.values() if table["provider"] == row.models_from]:
+            twin = f"{name}:{table['id']}"
+            if twin not in self.models:
+                self.model_tables[twin] = {**table, "provider": name, "price": []}
+                self.models[twin] = model_row(self.model_tables[twin])
+
+    def _skipped(self, document: Document, record: str, error: ConfigError) -> None:
+        field = error.info.param or ""
+        fix = f"mend {field}, or remove the record" if field else "mend or remove the record"
+        self._report(document, record, field, f"{error.message}; the record was skipped", fix)
+
+    def _report(
+        self, document: Document, record: str, field: str, message: str, fix: str, level: Level = "error"
+    ) -> None:
+        self.findings.append(Finding(record, field, message, fix, level, document.name))
 
 
 @cache
-def shipped_provider_tables() -> tuple[dict[str, ProviderRecord], dict[str, Profile]]:
-    """The records of `providers.toml` and the profiles, by name."""
-    raw = _tables("providers.toml")
-    profiles = {name: merged_profile(Profile(), flags) for name, flags in raw["profile"].items()}
-    records = {name: msgspec.convert(table, ProviderRecord) for name, table in raw["provider"].items()}
-    return records, profiles
-
-
-@cache
-def _shipped_models() -> tuple[dict[str, Any], ...]:
-    return tuple(_tables("models.toml")["model"])
-
-
-def shipped_providers() -> dict[str, ProviderRow]:
-    """The rows of the shipped providers, before any setting of the person."""
-    records, profiles = shipped_provider_tables()
-    return {name: provider_row(name, record, profiles) for name, record in records.items()}
+def _shipped() -> _Layers:
+    """The files of this package, read once. Raises ConfigError when they are broken."""
+    tables: dict[str, Any] = {}
+    for name in _SHIPPED:
+        tables |= tomllib.loads(files("dragoman.catalog").joinpath(name).read_text(encoding="utf-8"))
+    layers = _Layers()
+    layers.add(Document("", tables))
+    if layers.findings:
+        raise ConfigError(f"the shipped catalogue is broken: {layers.findings[0]}")
+    return layers
 
 
 def provider_names() -> dict[str, str]:
     """Every id and alias of the shipped providers -> the id; in one letter case, a dash written as one or as `_`."""
     out: dict[str, str] = {}
-    for name, record in shipped_provider_tables()[0].items():
-        for other in (name, *record.aliases):
+    for name, row in _shipped().providers.items():
+        for other in (name, *row.aliases):
             out.setdefault(other.casefold(), name)
             out.setdefault(other.casefold().replace("-", "_"), name)
     return out
 
 
-def _names_of(record: object) -> tuple[str, str]:
-    if isinstance(record, Mapping):
-        return str(record.get("provider", "?")), str(record.get("id", "?"))
-    return "?", "?"
-
-
-def _overlay(base: dict[str, dict[str, Any]], overrides: Iterable[object], problems: list[str]) -> None:
-    """Lays records over records, field by field; `price` is replaced as a whole."""
-    for record in overrides:
-        provider, model = _names_of(record)
-        if not isinstance(record, Mapping) or "?" in (provider, model):
-            problems.append(f"a model record without id or provider was skipped: {str(record)[:80]}")
-            continue
-        name = f"{provider}:{model}"
-        candidate = {**base.get(name, {}), **record}
-        error = _unreadable(candidate)
-        if error:
-            problems.append(f"the record of {name} was skipped: {error}")
-        else:
-            base[name] = candidate
-
-
-def _unreadable(record: Mapping[str, Any]) -> str:
-    try:
-        row = model_row(msgspec.convert(record, ModelRecord))
-        if row.profile:
-            merged_profile(Profile(), row.profile)
-    except KeyError as error:
-        return f"{error.args[0]} is missing"
-    except (msgspec.ValidationError, ConfigError) as error:
-        return str(error)
-    return ""
-
-
 def load(
     extra_providers: Iterable[ProviderRow] = (),
     overrides: Iterable[object] = (),
+    documents: Iterable[Document] = (),
 ) -> Catalogue:
     """The catalogue with the person's own facts.
 
-    extra_providers: rows that replace or join the shipped ones, by id. overrides: model records in the shape of
-    `models.toml`; a field that stands in one replaces the shipped field, all others stay. A record that cannot be read
-    is reported in `problems` and skipped.
+    documents: further files in the shape of the shipped ones (`read_document`), each laid over those before it.
+    overrides: single model records, laid over all documents. extra_providers: ready rows that replace or join the
+    others, by id. A record that cannot be read is reported in `problems` and skipped.
     """
-    records, profiles = shipped_provider_tables()
-    providers = shipped_providers()
-    problems: list[str] = []
-    models: dict[str, dict[str, Any]] = {}
-    _overlay(models, _shipped_models(), problems)
-    for name, record in records.items():
-        if record.models_from:
-            # The same models at another address; what they cost there is another matter.
-            twins = [table for table in models.values() if table["provider"] == record.models_from]
-            _overlay(models, ({**table, "provider": name, "price": []} for table in twins), problems)
-    if problems:
-        raise ConfigError(f"the shipped catalogue is broken: {problems[0]}")
+    layers = _Layers(_shipped())
+    for document in documents:
+        layers.add(document)
     for row in extra_providers:
-        providers[row.id] = row
-    _overlay(models, _canonical(overrides, providers), problems)
-    rows = {name: model_row(msgspec.convert(table, ModelRecord)) for name, table in models.items()}
-    folded = {name.casefold(): name for name in (*rows, *providers)}
+        layers.providers[row.id] = row
+    for record in overrides:
+        layers.add(Document("", {"model": [record]}))
+    providers, models = layers.providers, layers.models
+    for name, model in models.items():
+        provider = providers.get(model.facts.provider)
+        if provider is not None:
+            models[name] = _billed(model, provider.currency)
+    folded = {name.casefold(): name for name in (*models, *providers)}
     for row in providers.values():
         folded.update((alias.casefold(), row.id) for alias in row.aliases if alias not in providers)
     fitted = {
         name: merged_profile(providers[model.facts.provider].profile, model.profile)
-        for name, model in rows.items()
+        for name, model in models.items()
         if model.profile and model.facts.provider in providers
     }
-    return Catalogue(providers, rows, dict(profiles), tuple(problems), folded, fitted)
-
-
-def _canonical(overrides: Iterable[object], providers: Mapping[str, ProviderRow]) -> Iterable[object]:
-    aliases = {alias: row.id for row in providers.values() for alias in row.aliases}
-    for record in overrides:
-        if isinstance(record, Mapping) and record.get("provider") in aliases:
-            yield {**record, "provider": aliases[str(record["provider"])]}
-        else:
-            yield record
+    return Catalogue(providers, models, layers.profiles, tuple(layers.findings), folded, fitted)

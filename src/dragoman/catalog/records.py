@@ -1,182 +1,150 @@
-"""The records of the catalogue's files, and how each becomes a row.
+"""From a table of a catalogue file to a row. The rows of `rows` are the only definition of what a table may hold.
 
-A record is read alone: one that cannot be read is a problem with a name, and never takes the file down with it. What a
-record leaves out is unknown. Takes plain mappings (as TOML gives them), gives rows; opens no files.
+In: plain mappings, as TOML gives them. Out: rows. What a table leaves out is unknown. Raises ConfigError whose `param`
+is the dotted field that cannot be read; a table is read alone, so that one bad record never takes the file down.
+Opens no files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Any, Literal
+from typing import Any, get_args
 
 import msgspec
 
-from dragoman.catalog.rows import (
-    AuthStyle,
-    KeyFamily,
-    Limits,
-    ModelDefaults,
-    ModelRow,
-    OffPeak,
-    PriceRow,
-    Prices,
-    PriceTier,
-    ProviderRow,
-)
-from dragoman.core.messages import MediaKind, WireName
-from dragoman.core.profile import ModelFacts, Profile, ThinkingDefault
+from dragoman.catalog.price_records import price_row
+from dragoman.catalog.rows import ModelRow, PriceRow, ProviderRow
+from dragoman.catalog.tables import near_names, read_table, refuse_strangers, written_day
+from dragoman.catalog.urls import split_base
+from dragoman.core.messages import WireName
+from dragoman.core.profile import ModelFacts, Profile
 from dragoman.errors import ConfigError
 
-ThinkingState = Literal["on", "off", "auto", "adaptive", "forced", "none", "unknown"]
-Status = Literal["current", "alias", "retired", "preview", "unknown"]
-_PRICE_KEYS = Prices.__struct_fields__
+DEFAULT_PROFILE = "openai-compatible"
+
+PROVIDER_FIELDS = tuple(name for name in ProviderRow.__struct_fields__ if name not in ProviderRow.MADE)
+_FACTS = ModelFacts.__struct_fields__
+_ABOUT = tuple(name for name in ModelRow.__struct_fields__ if name not in ("facts", "prices", "other_prices", "known"))
+MODEL_FIELDS = (*_FACTS, *_ABOUT, "price")
 
 
-class ProviderRecord(msgspec.Struct, forbid_unknown_fields=True):
-    """One `[provider.ID]` table."""
-
-    name: str = ""
-    aliases: tuple[str, ...] = ()
-    base_url: str = ""
-    urls: dict[WireName, str] = {}
-    paths: dict[WireName, str] = {}
-    hosts: tuple[str, ...] = ()
-    key_env: tuple[str, ...] = ()
-    base_url_env: str = ""
-    auth: AuthStyle = "bearer"
-    wire: WireName = "chat"
-    native: tuple[WireName, ...] = ()
-    profile: str = "openai-compatible"
-    patterns: tuple[str, ...] = ()
-    headers: dict[str, str] = {}
-    key_families: tuple[KeyFamily, ...] = ()
-    thinking_default: ThinkingDefault | None = None
-    limits: Limits = Limits()
-    model_defaults: ModelDefaults = ModelDefaults()
-    models_path: str = ""
-    models_from: str = ""
-    keyless: bool = False
-    forward_headers: tuple[str, ...] = ()
-    source: str = ""
+def provider_row(provider_id: str, table: Mapping[str, Any], profiles: Mapping[str, Profile]) -> ProviderRow:
+    """The row of one `[provider.ID]` table. Raises ConfigError."""
+    refuse_strangers(table, PROVIDER_FIELDS, "a provider")
+    profile, profile_name = chosen_profile(table.get("profile", DEFAULT_PROFILE), profiles)
+    fields = {**table, "id": provider_id, "name": table.get("name") or provider_id}
+    row = read_table({**fields, "profile": profile, "profile_name": profile_name}, ProviderRow)
+    check_urls(row)
+    return row
 
 
-class ModelRecord(msgspec.Struct, forbid_unknown_fields=True):
-    """One `[[model]]` table. `price` is read by `price_row`."""
+def check_urls(row: ProviderRow) -> None:
+    """Raises ConfigError when the provider cannot be reached with these URLs."""
+    for wire, url in row.urls.items():
+        try:
+            split_base(url)
+        except ConfigError as error:
+            raise ConfigError(error.message, param=f"urls.{wire}") from None
+    if row.base_url:
+        try:
+            row.endpoint(row.wire)
+        except ConfigError as error:
+            raise ConfigError(error.message, param="base_url") from None
+    elif row.wire not in row.urls:
+        raise ConfigError(f"there is no base_url and no urls.{row.wire}", param="base_url")
 
-    id: str
-    provider: str
-    name: str = ""
-    family: str = ""
-    context: int | None = None
-    max_output: int | None = None
-    default_max_output: int | None = None
-    inputs: frozenset[MediaKind] = frozenset()
-    outputs: tuple[str, ...] = ("text",)
-    thinking: ThinkingState = "unknown"
-    thinking_switchable: bool = True
-    status: Status = "unknown"
-    successor: str | None = None
-    retire_date: str | None = None
-    wires: tuple[WireName, ...] = ()
-    profile: dict[str, Any] = {}
-    limits: Limits | None = None
-    notes: str = ""
-    source: str = ""
-    date: str = ""
-    price: list[dict[str, Any]] = []
+
+def chosen_profile(
+    wanted: object, profiles: Mapping[str, Profile], current: Profile | None = None, current_name: str = DEFAULT_PROFILE
+) -> tuple[Profile, str]:
+    """The profile that `wanted` means - a name, or a table of flags with an optional `base` - and its name.
+
+    current: what flags without a `base` are laid over. Raises ConfigError with near names.
+    """
+    flags: dict[str, Any] = {}
+    name: object = wanted
+    if isinstance(wanted, Mapping):
+        flags = {key: value for key, value in wanted.items() if key != "base"}
+        name = wanted.get("base")
+    profile = current if current is not None else profiles.get(current_name, Profile())
+    if name is not None:
+        if not isinstance(name, str) or name not in profiles:
+            near = near_names(str(name), profiles)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"there is no profile {name!r}; {hint}there are {', '.join(sorted(profiles))}", param="profile"
+            )
+        profile, current_name = profiles[name], name
+    return (merged_profile(profile, flags) if flags else profile), current_name
 
 
 def merged_profile(base: Profile, flags: Mapping[str, object]) -> Profile:
-    """`base` with single flags replaced. Raises ConfigError naming the flag that does not exist or does not fit."""
-    unknown = sorted(set(flags) - set(Profile.__struct_fields__))
+    """`base` with single flags replaced, on every wire; those under `on.WIRE` on that wire only.
+
+    Raises ConfigError naming the flag that does not exist or does not fit.
+    """
+    plain = {name: value for name, value in flags.items() if name != "on"}
+    made = _replaced(base, plain)
+    wires = {wire: _replaced(own, plain) for wire, own in base.on.items()}
+    special = flags.get("on", {})
+    if not isinstance(special, Mapping) or not all(isinstance(own, Mapping) for own in special.values()):
+        message = "a profile's `on` holds one table of flags for each wire, as in on.responses"
+        raise ConfigError(message, param="profile")
+    for wire, own in special.items():
+        if wire not in get_args(WireName):
+            raise ConfigError(
+                f"a profile's `on` has no wire {wire!r}; there are {', '.join(get_args(WireName))}", param="profile"
+            )
+        wires[wire] = _replaced(wires.get(wire, made), own)
+    return msgspec.structs.replace(made, on=wires)
+
+
+def _replaced(base: Profile, flags: Mapping[str, object]) -> Profile:
+    """`base` with these flags and nothing special on any wire."""
+    known = tuple(name for name in Profile.__struct_fields__ if name != "on")
+    unknown = sorted(set(flags) - set(known))
     if unknown:
-        raise ConfigError(f"there is no profile flag {unknown[0]!r}; the flags are {', '.join(_flags())}")
+        near = near_names(unknown[0], known)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(
+            f"there is no profile flag {unknown[0]!r}; {hint}the flags are {', '.join(known)}", param="profile"
+        )
+    bare = msgspec.structs.replace(base, on={})
+    if not flags:
+        return bare
     try:
-        return msgspec.convert({**msgspec.to_builtins(base), **flags}, Profile)
+        return msgspec.convert({**msgspec.to_builtins(bare), **flags}, Profile)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"a profile flag does not fit: {error}") from None
+        raise ConfigError(f"a profile flag does not fit: {error}", param="profile") from None
 
 
-def _flags() -> tuple[str, ...]:
-    return Profile.__struct_fields__
-
-
-def provider_row(provider_id: str, record: ProviderRecord, profiles: Mapping[str, Profile]) -> ProviderRow:
-    """The row of one provider. Raises ConfigError when its profile does not exist."""
-    profile = profiles.get(record.profile)
-    if profile is None:
-        raise ConfigError(f"provider {provider_id!r}: there is no profile {record.profile!r}")
-    fields = {name: getattr(record, name) for name in record.__struct_fields__ if name != "models_from"}
-    fields["profile"] = profile
-    return ProviderRow(
-        id=provider_id,
-        profile_name=record.profile,
-        **{**fields, "name": record.name or provider_id},
+def model_row(table: Mapping[str, Any]) -> ModelRow:
+    """The row of one `[[model]]` table, every price list in `prices`. Raises ConfigError."""
+    refuse_strangers(table, MODEL_FIELDS, "a model")
+    table = {**table, **{name: written_day(table[name], name) for name in ("date", "retire_date") if name in table}}
+    facts = read_table({name: table[name] for name in _FACTS if name in table}, ModelFacts)
+    for name in ("context", "max_output", "default_max_output"):
+        count = getattr(facts, name)
+        if count is not None and count < 1:
+            raise ConfigError(f"{count} tokens cannot be; what is not known is left out", param=name)
+    facts = msgspec.structs.replace(
+        facts,
+        family=facts.family or facts.provider,
+        thinking_switchable=facts.thinking_switchable and facts.thinking not in ("forced", "none"),
     )
+    about = {name: table[name] for name in _ABOUT if name in table}
+    row = read_table({**about, "facts": facts, "name": about.get("name") or facts.id}, ModelRow)
+    merged_profile(Profile(), row.profile)
+    lists = table.get("price", [])
+    if not isinstance(lists, list):
+        raise ConfigError("price lists stand in [[model.price]], one table for each", param="price")
+    read = [_price_at(number, row, entry) for number, entry in enumerate(lists)]
+    return msgspec.structs.replace(row, prices=tuple(sorted(read, key=lambda price: price.valid_from)))
 
 
-def _prices(table: Mapping[str, Any]) -> Prices:
-    return msgspec.convert({key: table[key] for key in _PRICE_KEYS if key in table}, Prices, strict=False)
-
-
-def _refuse_strangers(table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
-    strange = sorted(set(table) - {*_PRICE_KEYS, *allowed})
-    if strange:
-        raise msgspec.ValidationError(f"a price has no field {strange[0]!r}")
-
-
-def price_row(model: str, table: Mapping[str, Any], fallback_date: str) -> PriceRow:
-    """One `[[model.price]]` table of `model` (`provider:model`). Raises msgspec.ValidationError."""
-    _refuse_strangers(table, ("from", "currency", "tiers", "off_peak", "source"))
-    start = msgspec.convert(table.get("from", fallback_date), date)
-    tiers = []
-    for tier in table.get("tiers", ()):
-        _refuse_strangers(tier, ("above",))
-        tiers.append(PriceTier(msgspec.convert(tier["above"], int), _prices(tier)))
-    off_peak = None
-    if peak := table.get("off_peak"):
-        _refuse_strangers(peak, ("windows",))
-        windows = msgspec.convert(peak["windows"], tuple[tuple[str, str, str], ...])
-        off_peak = OffPeak(windows, _prices(peak))
-    return PriceRow(
-        id=f"{model}@{start.isoformat()}",
-        valid_from=start,
-        prices=_prices(table),
-        currency=msgspec.convert(table.get("currency", "USD"), str),
-        tiers=tuple(sorted(tiers, key=lambda tier: tier.above)),
-        off_peak=off_peak,
-        source=msgspec.convert(table.get("source", ""), str),
-    )
-
-
-def model_row(record: ModelRecord) -> ModelRow:
-    """The row of one model. Raises msgspec.ValidationError or KeyError for a price that cannot be read."""
-    facts = ModelFacts(
-        id=record.id,
-        provider=record.provider,
-        family=record.family or record.provider,
-        context=record.context,
-        max_output=record.max_output,
-        default_max_output=record.default_max_output,
-        inputs=record.inputs,
-        thinking=record.thinking,
-        thinking_switchable=record.thinking_switchable and record.thinking not in ("forced", "none"),
-        status=record.status,
-        successor=record.successor,
-        retire_date=record.retire_date,
-        wires=record.wires,
-    )
-    name = f"{record.provider}:{record.id}"
-    prices = [price_row(name, table, record.date or "1970-01-01") for table in record.price]
-    return ModelRow(
-        facts=facts,
-        name=record.name or record.id,
-        prices=tuple(sorted(prices, key=lambda row: row.valid_from)),
-        notes=record.notes,
-        source=record.source,
-        date=record.date,
-        outputs=record.outputs,
-        limits=record.limits,
-        profile=record.profile,
-    )
+def _price_at(number: int, row: ModelRow, table: object) -> PriceRow:
+    try:
+        return price_row(row.id, table, row.date or "1970-01-01")
+    except ConfigError as error:
+        field = error.info.param
+        raise ConfigError(error.message, param=f"price[{number}]" + (f".{field}" if field else "")) from None

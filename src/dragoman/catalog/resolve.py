@@ -7,7 +7,6 @@ name that nothing serves is an error with near names; it never goes to some defa
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ import msgspec
 
 from dragoman.catalog.loader import Catalogue
 from dragoman.catalog.rows import ModelRow, ProviderRow
+from dragoman.catalog.tables import near_names
 from dragoman.core.notes import Note
 from dragoman.core.profile import ModelFacts
 from dragoman.errors import ModelNotFound
@@ -140,14 +140,6 @@ def _notes(row: ModelRow, today: date | None) -> tuple[Note, ...]:
     when = f" on {facts.retire_date}" if facts.retire_date else ""
     next_one = f"; its successor is {facts.successor}" if facts.successor else ""
     return (Note("model_retired", "model", f"{facts.id} was announced to end{when}{next_one}"),)
-
-
-def near_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """At most `count` of `names` that look like `name`, the nearest first, letter case aside."""
-    by_fold: dict[str, str] = {}
-    for item in names:
-        by_fold.setdefault(item.casefold(), item)
-    return [by_fold[hit] for hit in difflib.get_close_matches(name.casefold(), by_fold, count, 0.5)]
 
 
 def _not_found(name: str, catalogue: Catalogue, aliases: Mapping[str, str], enabled: Collection[str]) -> ModelNotFound:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from dragoman.catalog.urls import endpoint_url
 from dragoman.core.messages import WireName
-from dragoman.core.profile import ModelFacts, Profile, ThinkingDefault
+from dragoman.core.profile import ForeignReasoning, ModelFacts, Profile, ThinkingDefault, ThinkingState
 
 AuthStyle = Literal["bearer", "api-key", "x-api-key"]
 """The one header that carries the key: `Authorization: Bearer`, `api-key` or `x-api-key`."""
@@ -44,22 +44,28 @@ class ModelDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """What is assumed of a model of this provider that the catalogue does not know."""
 
     family: str = ""
-    thinking: Literal["on", "off", "auto", "adaptive", "forced", "none", "unknown"] = "unknown"
+    thinking: ThinkingState = "unknown"
     thinking_switchable: bool = True
     inputs: frozenset[Literal["image", "audio", "video", "document"]] = frozenset()
 
 
-class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who serves models, and how to reach it.
+class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Who serves models, and how to reach it. These are also the keys of a `[provider.ID]` table, but for `MADE`.
 
     base_url: scheme and host, and a path only where the vendor has none of its own in `paths`. urls: full endpoint
     URLs that win over everything. paths: endpoint path per wire, from the host's root. wire: the wire to speak unless
     the model or the plan needs another. native: wires on which a body may pass through untouched. patterns: model
     names (globs) that belong to this provider. headers: sent with every call. key_families: see KeyFamily; they are
     judged on the vendor's own hosts only. thinking_default: None leaves the profile's. custom: made by the person.
+    foreign_reasoning: what becomes of another model's thinking in the history.
     keyless: may be called without a key.
     models_from: the provider whose models these are; same_prices: at its prices too, being its own host.
+    currency: the currency that the account is billed in, which chooses among a model's price lists.
+    profile_name: the profile that the flags came from.
     """
+
+    MADE: ClassVar[frozenset[str]] = frozenset({"id", "profile_name", "custom", "same_prices"})
+    """Fields that no file sets: they follow from the rest."""
 
     id: str
     name: str = ""
@@ -78,6 +84,7 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: dict[str, str] = {}
     key_families: tuple[KeyFamily, ...] = ()
     thinking_default: ThinkingDefault | None = None
+    foreign_reasoning: ForeignReasoning = "drop"
     limits: Limits = Limits()
     model_defaults: ModelDefaults = ModelDefaults()
     models_path: str = ""
@@ -86,6 +93,7 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     keyless: bool = False
     models_from: str = ""
     same_prices: bool = False
+    currency: str = "USD"
     source: str = ""
     forward_headers: tuple[str, ...] = ()
     """Headers of the client that are passed on; never one that authenticates."""
@@ -95,6 +103,10 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True):
         """The wires that can be spoken to this provider, its own first."""
         rest = [wire for wire in (*self.paths, *self.urls) if wire != self.wire]
         return (self.wire, *dict.fromkeys(rest))
+
+    def profile_on(self, wire: WireName) -> Profile:
+        """How the provider wants to be spoken to on this wire."""
+        return self.profile.at(wire)
 
     def endpoint(self, wire: WireName) -> str:
         """The URL to post to. Raises ConfigError when the base URL cannot be used."""
@@ -116,7 +128,7 @@ class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     audio_hour: Decimal | None = None
 
 
-class PriceTier(msgspec.Struct, frozen=True, omit_defaults=True):
+class PriceTier(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Prices that hold for a whole request once its input, cache included, is over `above` tokens.
 
     A token price that the tier leaves out is unknown in that tier: vendors raise some prices and not others.
@@ -126,15 +138,22 @@ class PriceTier(msgspec.Struct, frozen=True, omit_defaults=True):
     prices: Prices = Prices()
 
 
-class OffPeak(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Other prices at certain hours. windows: ("1-5", "10:00", "24:00") - ISO weekdays, from, to, in UTC."""
+class OffPeak(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Other prices at certain hours. windows: ("1-5", "10:00", "24:00") - ISO weekdays, from, to, in UTC.
+
+    A window begins with its first minute and ends before its last; it never passes midnight.
+    """
 
     windows: tuple[tuple[str, str, str], ...]
     prices: Prices = Prices()
 
 
-class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The price list of one model from one day on. valid_from: the day that the source was read, if nothing better."""
+class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The price list of one model from one day on. valid_from: the day that the source was read, if nothing better.
+
+    id: `provider:model@day`, with `/CUR` behind it for a list that is not in USD. service_tiers: what token prices are
+    multiplied by when a request is served in that tier. source: empty where it is the model's own.
+    """
 
     id: str
     valid_from: date
@@ -142,19 +161,22 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
     currency: str = "USD"
     tiers: tuple[PriceTier, ...] = ()
     off_peak: OffPeak | None = None
+    service_tiers: dict[str, Decimal] = {}
     source: str = ""
 
 
-class ModelRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One model at one provider. prices: oldest first; empty means that the price is not known.
+class ModelRow(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One model at one provider.
 
-    outputs: what it makes. profile: flags that differ from the provider's. date: when the facts were read.
-    known: False for a row made up for a name that the catalogue does not have.
+    prices: the lists in the currency of the provider's account, oldest first; empty means that the price is not known.
+    other_prices: the lists in other currencies. outputs: what it makes. profile: flags that differ from the provider's.
+    date: when the facts were read. known: False for a row made up for a name that the catalogue does not have.
     """
 
     facts: ModelFacts
     name: str = ""
     prices: tuple[PriceRow, ...] = ()
+    other_prices: tuple[PriceRow, ...] = ()
     notes: str = ""
     source: str = ""
     date: str = ""
@@ -167,3 +189,30 @@ class ModelRow(msgspec.Struct, frozen=True, omit_defaults=True):
     def id(self) -> str:
         """`provider:model`, the name under which it can always be asked for."""
         return f"{self.facts.provider}:{self.facts.id}"
+
+    @property
+    def price_lists(self) -> tuple[PriceRow, ...]:
+        """Every list, those of the account's currency first."""
+        return (*self.prices, *self.other_prices)
+
+
+Level = Literal["error", "warning"]
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something about one record of the catalogue that a person should know.
+
+    record: `provider:model`, a provider, a profile or an alias. field: dotted, as it is written. fix: the remedy.
+    level: an error is wrong or was skipped; a warning is worth a look. file: where the record stands, "" for shipped.
+    """
+
+    record: str
+    field: str
+    message: str
+    fix: str
+    level: Level = "error"
+    file: str = ""
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.file, self.record, self.field) if part)
+        return f"{place}: {self.message}; fix: {self.fix}"
