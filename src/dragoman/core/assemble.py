@@ -4,107 +4,26 @@ Vendors send reasoning, text and fragments of several calls in any mixture; clie
 assembler keeps one block live and passes its deltas on at once. Fragments of other blocks wait in order. A live call
 gives way when its arguments are a whole JSON value (nothing but white space may follow), else at the end.
 
-Rules: call fragments are routed by index, then id, then to the last open call. A later empty id or name never
-overwrites a known one. The same index with another id *and* a name is a new call. Arguments may come before the name.
-Fragments without identity, and fragments of a call that is closed, are dropped with a note. A call without an id, or
-with that of another call, gets one from `mint`.
+Rules: `call_routes` tells the call that a fragment is for. A later empty id or name never overwrites a known one.
+Arguments may come before the name. Fragments without identity, and fragments of a call that is closed, are dropped with
+a note. A call without an id, or with that of another call, gets one from `mint`. What a vendor's own search found opens
+a block before the text, and is cited when that text closes: only then its markers are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import msgspec
 from msgspec import Raw
 
-from dragoman.core.events import (
-    AnnotationSeen,
-    ArgumentsDelta,
-    BlockEnd,
-    BlockStart,
-    Event,
-    Noted,
-    ReasoningDelta,
-    TextDelta,
-)
-from dragoman.core.messages import ProviderState, Reasoning, Text, ToolCall
+from dragoman.core.call_routes import CallRoutes
+from dragoman.core.citations import annotated
+from dragoman.core.events import AnnotationSeen, BlockEnd, BlockStart, Event, Noted, ReasoningDelta, TextDelta
+from dragoman.core.messages import ProviderState, Reasoning, SearchSource
 from dragoman.core.notes import Note
+from dragoman.core.open_block import BlockKind, OpenBlock, StateBuilder
 from dragoman.core.tools import ToolKind
-
-_Kind = Literal["text", "reasoning", "call"]
-
-
-class StateBuilder(Protocol):
-    """Collects raw vendor state while a reasoning block is open; asked once, when the block closes."""
-
-    def build(self) -> ProviderState | None:
-        """The state, or None where nothing was collected."""
-        ...
-
-
-class _Open:
-    """A block that is being put together, live or waiting."""
-
-    __slots__ = (
-        "annotations",
-        "arguments_done",
-        "builder",
-        "checked",
-        "closed",
-        "emitted",
-        "id",
-        "index",
-        "key",
-        "kind",
-        "name",
-        "parts",
-        "signature",
-        "started",
-        "state",
-        "tool_kind",
-    )
-
-    def __init__(self, kind: _Kind, key: int | None = None) -> None:
-        self.kind = kind
-        self.key = key
-        self.index = -1
-        self.id = ""
-        self.name = ""
-        self.parts: list[str] = []
-        self.emitted = 0
-        self.started = False
-        self.arguments_done = False
-        self.signature: str | None = None
-        self.state: ProviderState | None = None
-        self.builder: StateBuilder | None = None
-        self.annotations: list[Raw] = []
-        self.closed = False
-        self.checked = 0
-        self.tool_kind: ToolKind = "function"
-
-    @property
-    def whole_json(self) -> bool:
-        """Whether the arguments so far are one JSON value. The same parts are never judged twice."""
-        parts = self.parts
-        if len(parts) == self.checked or self.tool_kind == "custom":
-            return False
-        self.checked = len(parts)
-        tail = next((part for part in reversed(parts) if not part.isspace()), "").rstrip()
-        if parts[0][:1] == "{" and tail[-1:] != "}":
-            return False
-        return is_json("".join(parts))
-
-
-def is_json(text: str) -> bool:
-    """Whether `text` is one whole JSON value."""
-    if not text or text.isspace():
-        return False
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 class Flow(NamedTuple):
@@ -120,18 +39,28 @@ class Assembler:
     turn: id given to the reasoning segments. mint: makes ids for calls that come without one.
     """
 
-    __slots__ = ("_annotations", "_calls", "_last_call", "_live", "_mint", "_next", "_segment", "_waiting", "turn")
+    __slots__ = (
+        "_annotations",
+        "_calls",
+        "_found",
+        "_live",
+        "_mint",
+        "_next",
+        "_segment",
+        "_waiting",
+        "turn",
+    )
 
     def __init__(self, turn: str, mint: Callable[[], str]) -> None:
         self.turn = turn
         self._mint = mint
-        self._live: _Open | None = None
-        self._waiting: list[_Open] = []
-        self._calls: list[_Open] = []
-        self._last_call: _Open | None = None
+        self._live: OpenBlock | None = None
+        self._waiting: list[OpenBlock] = []
+        self._calls = CallRoutes()
         self._next = 0
         self._segment = 0
         self._annotations: list[Raw] = []
+        self._found: list[tuple[SearchSource, str, bool]] = []
 
     @property
     def open_call(self) -> bool:
@@ -152,12 +81,12 @@ class Assembler:
     @property
     def called(self) -> bool:
         """Whether any call was seen."""
-        return bool(self._calls)
+        return self._calls.any
 
     def flow(self) -> Flow | None:
         """The live block where a delta of its own kind would only make it longer."""
         live = self._live
-        if live is None or live.kind == "call" or not live.started or self._waiting:
+        if live is None or not live.started or self._waiting or live.kind in ("call", "search"):
             return None
         return Flow(live.parts, live.kind == "reasoning")
 
@@ -185,16 +114,6 @@ class Assembler:
             return
         self._flow("reasoning", text, out)
 
-    def reasoning_mark(
-        self, out: list[Event], *, signature: str | None = None, state: ProviderState | None = None
-    ) -> None:
-        """A signature or raw state for the reasoning block that is open; opens an opaque one where none is."""
-        block = self._find("reasoning") or self._open("reasoning", out)
-        if signature:
-            block.signature = (block.signature or "") + signature
-        if state is not None:
-            block.state = state
-
     def reasoning_builder(self, make: Callable[[], StateBuilder], out: list[Event]) -> StateBuilder:
         """What collects raw state for the reasoning block that is open; opens a block where none is."""
         block = self._find("reasoning") or self._open("reasoning", out)
@@ -219,20 +138,60 @@ class Assembler:
         block.annotations.append(data)
         out.append(AnnotationSeen(data))
 
-    def _find(self, kind: _Kind) -> _Open | None:
+    # -- searches
+
+    def search(
+        self, sources: Sequence[SearchSource], out: list[Event], *, labels: Sequence[str] = (), every: bool
+    ) -> None:
+        """Pages that the vendor's own search found. They stand in a search block where no text and no call is open,
+        and are cited in the text that closes next. labels, every: as in `citations.cite`."""
+        self._found += [(s, labels[n] if n < len(labels) else "", every) for n, s in enumerate(sources)]
+        block = self._search_block(out)
+        if block is not None:
+            block.sources += sources
+
+    def search_failed(self, error: str, out: list[Event]) -> None:
+        """The vendor's own search gave nothing; shown where no text and no call is open."""
+        block = self._search_block(out)
+        if block is not None:
+            block.error = error
+
+    def _search_block(self, out: list[Event]) -> OpenBlock | None:
+        block = self._find("search")
+        if block is None:
+            live = self._live
+            if self._waiting or (live is not None and live.kind in ("text", "call")):
+                return None
+            block = self._open("search", out)
+            self._emit(block, out)
+        return block
+
+    def _cite(self, block: OpenBlock, out: list[Event]) -> None:
+        """The pages that were found, cited in the text that closes."""
+        found, self._found = self._found, []
+        sources, labels, every = zip(*found, strict=True)
+        cited = annotated("".join(block.parts), sources, labels=labels, every=all(every))
+        block.annotations += cited
+        out.extend(AnnotationSeen(data) for data in cited)
+
+    def _find(self, kind: BlockKind) -> OpenBlock | None:
         if self._waiting:
-            return self._waiting[-1] if self._waiting[-1].kind == kind else None
+            last = self._waiting[-1]
+            return last if last.kind == kind and not last.closed else None
         live = self._live
         return live if live is not None and live.kind == kind else None
 
-    def _flow(self, kind: _Kind, text: str, out: list[Event]) -> None:
+    def _flow(self, kind: BlockKind, text: str, out: list[Event]) -> None:
         block = self._find(kind) or self._open(kind, out)
         block.parts.append(text)
         self._emit(block, out)
 
     def split(self, out: list[Event]) -> None:
-        """Ends the live text or reasoning block (the vendor said that its block is over)."""
-        if self._waiting or self._live is None or self._live.kind == "call":
+        """Ends the last text or reasoning block (the vendor said that its block is over)."""
+        if self._waiting:
+            self._waiting[-1].closed = self._waiting[-1].closed or self._waiting[-1].kind != "call"
+            return
+        if self._live is None or self._live.kind == "call":
             return
         self._close_live(True, out)
 
@@ -250,7 +209,7 @@ class Assembler:
         kind: ToolKind = "function",
     ) -> None:
         """A fragment of a call. Any of its parts may be missing or empty. kind `custom`: arguments are free text."""
-        block = self._route(index, id, name)
+        block = self._calls.find(index, id, name)
         if block is None:
             if not id and not name and index is None:
                 if not arguments:
@@ -261,14 +220,14 @@ class Assembler:
                 return
             block = self._open("call", out, key=index)
             block.tool_kind = kind
-            self._calls.append(block)
+            self._calls.add(block)
         elif block.closed:
             if arguments and not arguments.isspace():
                 out.append(Noted(Note("fragment_dropped", "", f"a fragment came after call {block.id!r} was closed")))
             return
-        self._last_call = block
+        self._calls.spoke(block)
         if id and not block.id:
-            block.id = self._mint() if any(other.id == id for other in self._calls) else id
+            block.id = self._mint() if self._calls.has_id(id) else id
         if name and not block.name:
             block.name = name
         if state is not None:
@@ -277,39 +236,12 @@ class Assembler:
             block.parts.append(arguments)
         self._emit(block, out)
 
-    def call_done(self, out: list[Event], *, index: int | None = None, id: str | None = None) -> None:
-        """The vendor says that this call is whole."""
-        block = self._route(index, id, None)
-        if block is None or block.closed:
-            return
-        block.arguments_done = True
-        if block is self._live:
-            self._close_live(True, out)
-            self._promote(out)
-
-    def _route(self, index: int | None, id: str | None, name: str | None) -> _Open | None:
-        if index is not None:
-            for block in reversed(self._calls):
-                if block.key == index:
-                    fresh = bool(id) and bool(block.id) and id != block.id and bool(name)
-                    return None if fresh else block
-            if not id and not name:
-                return None
-        if id:
-            for block in reversed(self._calls):
-                if block.id == id:
-                    return None if index is not None and name and block.key is not None else block
-            return None
-        if index is None and not name:
-            return self._last_call
-        return None
-
     # -- the machine
 
-    def _open(self, kind: _Kind, out: list[Event], key: int | None = None) -> _Open:
-        block = _Open(kind, key)
+    def _open(self, kind: BlockKind, out: list[Event], key: int | None = None) -> OpenBlock:
+        block = OpenBlock(kind, key)
         live = self._live
-        if live is not None and not self._waiting and (live.kind != "call" or self._ready(live)):
+        if live is not None and not self._waiting and live.gives_way:
             self._close_live(True, out)
             live = None
         if live is None:
@@ -318,15 +250,11 @@ class Assembler:
             self._waiting.append(block)
         return block
 
-    @staticmethod
-    def _ready(block: _Open) -> bool:
-        return bool(block.name) and (block.arguments_done or block.whole_json)
-
-    def _emit(self, block: _Open, out: list[Event]) -> None:
+    def _emit(self, block: OpenBlock, out: list[Event]) -> None:
         """Passes on what the block has, when it is the live one; a waiting block may make the live one give way."""
         if block is not self._live:
             live = self._live
-            if live is not None and (live.kind != "call" or self._ready(live)):
+            if live is not None and live.gives_way:
                 self._close_live(True, out)
                 self._promote(out)
             return
@@ -334,31 +262,21 @@ class Assembler:
             if block.kind == "call" and not block.name:
                 return
             self._start(block, out)
-        parts = block.parts
-        if block.emitted < len(parts):
-            text = parts[block.emitted] if len(parts) - block.emitted == 1 else "".join(parts[block.emitted :])
-            block.emitted = len(parts)
-            if block.kind == "text":
-                out.append(TextDelta(text))
-            elif block.kind == "reasoning":
-                out.append(ReasoningDelta(text))
-            else:
-                out.append(ArgumentsDelta(text))
+        more = block.more()
+        if more is not None:
+            out.append(more)
 
-    def _start(self, block: _Open, out: list[Event]) -> None:
-        block.started = True
+    def _start(self, block: OpenBlock, out: list[Event]) -> None:
         block.index = self._next
         self._next += 1
+        if block.kind == "reasoning":
+            block.turn, block.segment = self.turn, self._segment
+        elif block.kind == "call" and not block.id:
+            block.id = self._mint()
+        out.append(block.start())
         if block.kind == "text":
-            out.append(BlockStart(block.index, Text("")))
             block.annotations, self._annotations = self._annotations, []
             out.extend(AnnotationSeen(data) for data in block.annotations)
-        elif block.kind == "reasoning":
-            out.append(BlockStart(block.index, Reasoning("", turn=self.turn, segment=self._segment)))
-        else:
-            if not block.id:
-                block.id = self._mint()
-            out.append(BlockStart(block.index, ToolCall(block.id, block.name, kind=block.tool_kind)))
 
     def _close_live(self, complete: bool, out: list[Event]) -> None:
         block = self._live
@@ -366,11 +284,8 @@ class Assembler:
             return
         self._live = None
         block.closed = True
-        text = "".join(block.parts)
         if block.kind == "call" and not block.name:
-            self._calls.remove(block)
-            if self._last_call is block:
-                self._last_call = None
+            self._calls.forget(block)
             out.append(Noted(Note("fragment_dropped", "", "a tool call came without a name")))
             return
         if block.kind == "text" and not block.parts:
@@ -381,33 +296,18 @@ class Assembler:
             if not block.started:
                 self._start(block, out)
             self._live = None
-        if block.kind == "text":
-            out.append(BlockEnd(block.index, Text(text, annotations=tuple(block.annotations)), complete))
-        elif block.kind == "reasoning":
-            if block.builder is not None:
-                block.state = block.builder.build() or block.state
-            presence: Literal["text", "opaque", "empty"] = (
-                "text" if text else ("opaque" if block.state or block.signature else "empty")
-            )
-            out.append(
-                BlockEnd(
-                    block.index,
-                    Reasoning(text, presence, self.turn, self._segment, signature=block.signature, state=block.state),
-                    complete,
-                )
-            )
+        if block.kind == "text" and self._found:
+            self._cite(block, out)
+        out.append(block.end(complete))
+        if block.kind == "reasoning":
             self._segment += 1
-        else:
-            invalid = bool(text) and block.tool_kind != "custom" and not is_json(text)
-            call = ToolCall(block.id, block.name, text, block.tool_kind, invalid=invalid, state=block.state)
-            out.append(BlockEnd(block.index, call, complete))
 
     def _promote(self, out: list[Event]) -> None:
         """Lets waiting blocks flow, as far as those before them are whole."""
         while self._live is None and self._waiting:
             self._live = self._waiting.pop(0)
             self._emit(self._live, out)
-            if self._waiting and (self._live.kind != "call" or self._ready(self._live)):
+            if self._waiting and self._live.gives_way:
                 self._close_live(True, out)
 
     def finish(self, out: list[Event], *, complete: bool = True) -> None:
@@ -425,7 +325,7 @@ class Assembler:
                 self._live = self._waiting.pop(0)
                 self._emit(self._live, out)
                 continue
-            whole = complete or live.arguments_done or (bool(self._waiting) and live.kind != "call")
+            whole = complete or (bool(self._waiting) and live.kind != "call")
             self._close_live(whole, out)
 
     def _loose_annotations(self, out: list[Event]) -> None:

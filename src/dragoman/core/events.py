@@ -14,14 +14,14 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall
+from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
 
 FinishReason = Literal["stop", "tool_calls", "stop_sequence", "pause"]
 IncompleteReason = Literal["length", "content_filter", "repetition", "context_window"]
-StreamBlock: TypeAlias = Text | Reasoning | ToolCall | Opaque
+StreamBlock: TypeAlias = Text | Reasoning | ToolCall | Opaque | WebSearch
 
 
 class Started(msgspec.Struct, frozen=True, gc=False, tag="started"):

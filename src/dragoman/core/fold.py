@@ -21,7 +21,7 @@ from dragoman.core.events import (
     TextDelta,
     UsageSeen,
 )
-from dragoman.core.messages import Message, Opaque, Reasoning, Text, ToolCall
+from dragoman.core.messages import Message, Opaque, Reasoning, Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
@@ -112,15 +112,16 @@ class Folder:
                     blocks.append(msgspec.structs.replace(block, text=text))
                 case ToolCall() as call:
                     blocks.append(msgspec.structs.replace(call, arguments=text))
-                case Opaque() as other:
+                case Opaque() | WebSearch() as other:
                     blocks.append(other)
         return Message("assistant", tuple(blocks))
 
     def reply(self) -> Reply:
         """The whole answer. A stream without a terminal event folds to a failed one."""
         end = self.end or Failed(ErrorInfo("truncated", "the stream stopped without a terminal event"), self._usage)
+        message = self.snapshot()
         return Reply(
-            self.snapshot(),
+            msgspec.structs.replace(message, failed=True) if isinstance(end, Failed) else message,
             end,
             self._started.id,
             self._started.model,
@@ -158,6 +159,8 @@ def unfold(reply: Reply) -> list[Event]:
                     events.append(ArgumentsDelta(block.arguments))
             case Opaque():
                 events.append(BlockStart(index, block))
+            case WebSearch():
+                events.append(BlockStart(index, WebSearch(block.id, block.queries, "in_progress")))
             case _:
                 continue
         events.append(BlockEnd(index, block, complete))

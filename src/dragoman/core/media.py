@@ -1,16 +1,22 @@
-"""Media where the model can see it, and a sentence where it cannot: the part of replay that is about pictures.
+"""Media where the model can take them, and a sentence where it cannot: the part of replay that is about pictures.
 
-In history and in tool results media that the model does not take becomes a sentence with a note; in the newest user
-turn it is an InvalidRequest, because its loss would change the question. Media in tool results moves into a user
-message right after them where the provider takes only text there. Also takes off cache marks. Knows no vendor.
+In: paired messages, and what the target takes. Out: messages whose media the target's wire has a form for. In history
+and in tool results a medium that the model does not take becomes a sentence with a note; in the newest user turn it is
+an InvalidRequest, because its loss would change the question. Documents that are text become text. Media of tool
+results move into a user message right after them where the provider takes only text there, media of system text
+likewise. Also takes off cache marks. Knows no vendor.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
+from dragoman.core.media_data import TEXT_LIMIT, USUAL_TYPES, data_size, document_text, media_options, repaired
 from dragoman.core.messages import (
     Block,
     Media,
@@ -20,9 +26,21 @@ from dragoman.core.messages import (
     Text,
     ToolCall,
     ToolResult,
+    WireName,
 )
 from dragoman.core.profile import Profile
 from dragoman.errors import InvalidRequest
+
+_WORDS: dict[MediaKind, str] = {
+    "image": "an image",
+    "audio": "a sound",
+    "video": "a video",
+    "document": "a document",
+}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*):")
+_FILM = ("fps", "media_resolution")
+_PICTURES = re.compile(rb'"type":\s*"image"')
+_CITED = re.compile(rb'"enabled":\s*true')
 
 
 def drop_cache_marks(block: Block, note: Callable[[str, str, str], None]) -> Block:
@@ -43,21 +61,29 @@ def drop_cache_marks(block: Block, note: Callable[[str, str, str], None]) -> Blo
     return block
 
 
+class Sight(msgspec.Struct, frozen=True):
+    """What a target can be shown.
+
+    inputs: the media that the model takes; profile: those that the provider's wire has a form for. files: a file id
+    in the history is one of this provider's own. strict: a medium that cannot be shown is an error in the newest user
+    turn.
+    """
+
+    profile: Profile
+    inputs: frozenset[MediaKind] = frozenset()
+    model: str = ""
+    wire: WireName = "chat"
+    files: bool = False
+    strict: bool = True
+
+
 class Viewer:
     """Goes through a paired history and leaves only media that the model can take, where the provider takes it."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        inputs: frozenset[MediaKind],
-        model: str,
-        unsupported: str,
-        note: Callable[[str, str, str], None],
-    ) -> None:
-        self._profile = profile
-        self._inputs = inputs
-        self._model = model or "the model"
-        self._strict = unsupported == "error"
+    def __init__(self, sight: Sight, note: Callable[[str, str, str], None]) -> None:
+        self._sight = sight
+        self._profile = sight.profile
+        self._model = sight.model or "the model"
         self._note = note
 
     def see(self, messages: list[Message]) -> list[Message]:
@@ -69,31 +95,53 @@ class Viewer:
         for at, message in enumerate(messages):
             if message.role == "tool":
                 self._tool(message, out)
-            elif any(isinstance(b, Media) for b in message.content):
-                out.append(self._spoken(message, at, at >= newest and message.role == "user"))
-            else:
+            elif not any(isinstance(b, Media) for b in message.content):
                 out.append(message)
+            elif message.role == "user":
+                out.append(self._user(message, at, at >= newest))
+            elif message.role == "assistant":
+                blocks = tuple(self._without(b) if isinstance(b, Media) else b for b in message.content)
+                out.append(msgspec.structs.replace(message, content=blocks))
+            else:
+                self._system(message, out)
         return out
 
-    def _sees(self, media: Media) -> bool:
-        return media.kind in self._inputs and bool(media.url or media.data or self._profile.hosted_tools)
+    # -- by role
 
-    def _spoken(self, message: Message, at: int, newest: bool) -> Message:
+    def _user(self, message: Message, at: int, newest: bool) -> Message:
         blocks: list[Block] = []
         for block in message.content:
-            if not isinstance(block, Media) or self._sees(block):
-                blocks.append(block)
-            elif block.kind == "document" and block.text is not None:
-                blocks.append(_document_text(block))
-            elif newest and self._strict:
+            shown = self._shown(block) if isinstance(block, Media) else block
+            if not isinstance(shown, str):
+                blocks.append(shown)
+            elif newest and self._sight.strict and isinstance(block, Media):
                 raise InvalidRequest(
-                    f"{self._model} does not take {_word(block)}; leave it out, or ask a model that does",
-                    code="unsupported_media", param=f"messages[{at}].content",
-                )  # fmt: skip
-            else:
-                self._dropped(block)
-                blocks.append(_sentence(block))
+                    f'{self._model} {shown}; leave it out, ask a model that takes it, or set unsupported = "note" in '
+                    "[media]",
+                    code="unsupported_media",
+                    param=f"messages[{at}].content",
+                )
+            elif isinstance(block, Media):
+                blocks.append(self._left_out(block, shown))
         return msgspec.structs.replace(message, content=tuple(blocks))
+
+    def _system(self, message: Message, out: list[Message]) -> None:
+        """System text has no media anywhere: what the model can take is said by the user instead."""
+        texts: list[Block] = []
+        moved: list[Block] = []
+        for block in message.content:
+            shown = self._shown(block) if isinstance(block, Media) else block
+            if isinstance(block, Media) and isinstance(shown, str):
+                texts.append(self._left_out(block, shown))
+            elif isinstance(shown, Media):
+                moved += [Text(f"The {shown.kind} that belongs to the instructions:"), shown]
+            elif not isinstance(shown, str):
+                texts.append(shown)
+        if texts:
+            out.append(msgspec.structs.replace(message, content=tuple(texts)))
+        if moved:
+            self._note("media_moved", "", "media of system text stand in a user message after it")
+            out.append(Message("user", tuple(moved)))
 
     def _tool(self, message: Message, out: list[Message]) -> None:
         results: list[Block] = []
@@ -112,38 +160,132 @@ class Viewer:
         for part in result.content:
             if not isinstance(part, Media):
                 parts.append(part)
-            elif part.kind == "document":
-                parts.append(self._document(part))
-            elif not self._sees(part):
-                self._dropped(part)
-                parts.append(_sentence(part))
-            elif self._profile.media_in_tool_results:
-                parts.append(part)
+                continue
+            shown = self._shown(part, result=True)
+            if isinstance(shown, str):
+                parts.append(self._left_out(part, shown))
+            elif isinstance(shown, Text) or shown.kind == "document" or self._profile.media_in_tool_results:
+                parts.append(shown)
             else:
-                parts.append(Text(f"[the {part.kind} follows in the next message]"))
-                moved += [Text(f"The {part.kind} that the tool gave back:"), part]
+                parts.append(Text(f"[the {shown.kind} follows in the next message]"))
+                moved += [Text(f"The {shown.kind} that the tool gave back:"), shown]
         return msgspec.structs.replace(result, content=tuple(parts), was_text=False)
 
-    def _document(self, part: Media) -> ResultPart:
-        if part.text is not None:
-            return _document_text(part)
-        if self._sees(part) and self._profile.documents_in_tool_results:
-            return part
-        self._dropped(part)
-        return _sentence(part)
+    def _without(self, media: Media) -> Text:
+        """No vendor takes back media as the model's own words."""
+        text = document_text(repaired(media))
+        return self._left_out(media, "takes none in its own turns") if text is None else self._told(media, text)
 
-    def _dropped(self, media: Media) -> None:
-        self._note("media_dropped", "", f"{self._model} was not given {_word(media)}")
+    # -- one medium
 
+    def _shown(self, media: Media, *, result: bool = False) -> Media | Text | str:
+        """The medium as it goes up, the text that stands for it, or what the model cannot do with it."""
+        media = repaired(media)
+        why = self._hindrance(media)
+        if media.kind == "document":
+            if result and not why and not self._profile.documents_in_tool_results:
+                why = "takes no document in a tool result"
+            # Text is understood everywhere; as a file it is not, even where other files are taken.
+            if (why or media.data is not None) and (text := document_text(media)) is not None:
+                return self._as_text(media, text, result=result)
+            if why and media.data is not None and data_size(media.data) > TEXT_LIMIT:
+                why += f", nor can more than {TEXT_LIMIT >> 20} MB be sent as text"
+        return why or self._fitted(media)
 
-def _word(media: Media) -> str:
-    return {"image": "an image", "audio": "a sound", "video": "a video", "document": "a document"}[media.kind]
+    def _hindrance(self, media: Media) -> str:
+        """What keeps the model from taking this, as the rest of a sentence about it; "" if nothing does."""
+        kind, profile = media.kind, self._profile
+        word = _WORDS[kind]
+        if kind not in self._sight.inputs:
+            return f"does not take {word}"
+        if media.data is not None:
+            return self._data_hindrance(media, media.data)
+        if media.url is not None:
+            found = _SCHEME.match(media.url)
+            scheme = found[1].lower() if found else ""
+            if scheme in profile.media_schemes:
+                return ""
+            if scheme not in ("http", "https"):
+                told = f"a {scheme}: URL" if scheme else "what is neither a URL nor base64"
+                return f"cannot take {word} from {told}; send an https URL or the data in base64"
+            if kind in profile.media_urls:
+                return ""
+            if kind in profile.media_data:
+                return f"cannot fetch {word} from a URL; send its data in base64"
+            return f"does not take {word} over the {self._sight.wire} protocol"
+        if media.text is not None:
+            return "" if profile.text_documents else "takes no document that is plain text"
+        if self._sight.files and media.file_id:
+            return ""
+        return f"does not know the file id of {word}, which belongs to another vendor; send the file itself"
 
+    def _data_hindrance(self, media: Media, data: str) -> str:
+        kind, profile = media.kind, self._profile
+        word = _WORDS[kind]
+        if kind not in profile.media_data:
+            if kind in profile.media_urls:
+                return f"takes {word} only by its URL"
+            return f"does not take {word} over the {self._sight.wire} protocol"
+        types, media_type = profile.media_types.get(kind), media.media_type or USUAL_TYPES.get(kind)
+        if types is not None and media_type not in types:
+            return f"does not take {word} of type {media_type or 'unknown'}; it takes {', '.join(sorted(types))}"
+        limit, size = profile.media_limits.get(kind), data_size(data)
+        if limit and size > limit:
+            return f"does not take {word} of more than {limit >> 20} MB (this one has {size / 2**20:.1f})"
+        return ""
 
-def _sentence(media: Media) -> Text:
-    name = f" ({media.name})" if media.name else ""
-    return Text(f"[{_word(media)}{name} was left out: the model cannot take it]")
+    def _as_text(self, media: Media, text: str, *, result: bool) -> Media | Text:
+        """A document whose text is known: as a plain-text document where there are such, else as text."""
+        profile = self._profile
+        takes = profile.text_documents and "document" in self._sight.inputs
+        if takes and (profile.documents_in_tool_results or not result):
+            bare = {"data": None, "url": None, "file_id": None}
+            return self._fitted(msgspec.structs.replace(media, text=text, media_type="text/plain", **bare))
+        return self._told(media, text)
 
+    def _told(self, media: Media, text: str) -> Text:
+        options = media_options(media)
+        if _CITED.search(bytes(options.get("citations", Raw(b"")))):
+            self._note("param_dropped", "citations", "a document that is sent as text is not cited")
+        if _PICTURES.search(bytes(options.get("content", Raw(b"")))):
+            self._note("media_dropped", "", f"{self._model} was not given an image inside of a document")
+        context = options.get("context")
+        head = [media.name] if media.name else []
+        if context is not None and bytes(context).startswith(b'"'):
+            head.append(msgspec.json.decode(context, type=str))
+        return Text(f"{' - '.join(head)}:\n{text}" if head else text, cache=media.cache)
 
-def _document_text(media: Media) -> Text:
-    return Text(f"{media.name}:\n{media.text}" if media.name else media.text or "")
+    def _fitted(self, media: Media) -> Media:
+        """The medium by one source, without what the client said of it that the provider has no field for."""
+        profile = self._profile
+        changes: dict[str, Any] = {}
+        if media.data is not None or media.url is not None:
+            if media.data is not None and media.url is not None:
+                changes["url"] = None
+            if media.file_id is not None:
+                changes["file_id"] = None
+        if media.detail is not None and not profile.media_detail:
+            changes["detail"] = None
+            if media.detail != "auto":
+                self._note("param_dropped", "detail", "the provider has no resolution hint")
+        if media.data is not None and media.media_type is None and media.kind in USUAL_TYPES:
+            changes["media_type"] = USUAL_TYPES[media.kind]
+        options = media_options(media)
+        kept = {name: raw for name, raw in options.items() if self._takes(name, media.kind)}
+        if len(kept) != len(options):
+            changes["options"] = Raw(msgspec.json.encode(kept)) if kept else None
+            for name in options.keys() - kept.keys():
+                if name != "citations" or _CITED.search(bytes(options[name])):
+                    self._note("param_dropped", name, f"the provider takes no {name} of {_WORDS[media.kind]}")
+        return msgspec.structs.replace(media, **changes) if changes else media
+
+    def _takes(self, option: str, kind: MediaKind) -> bool:
+        if option in _FILM:
+            return self._profile.media_detail or (self._profile.video_options and kind == "video")
+        return self._profile.media_detail or (self._profile.text_documents and kind == "document")
+
+    def _left_out(self, media: Media, why: str) -> Text:
+        """What stands for a medium that is not sent. Always the same words: they are a part of the prompt's prefix."""
+        self._note("media_dropped", "", f"{self._model} {why}")
+        name = f" ({media.name})" if media.name else ""
+        return Text(f"[{_WORDS[media.kind]}{name} was left out: the model cannot take it]", cache=media.cache)

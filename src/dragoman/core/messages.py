@@ -25,16 +25,21 @@ MediaKind = Literal["image", "audio", "video", "document"]
 WireName = Literal["chat", "responses", "messages"]
 
 
+NO_DATA = Raw(b"")
+"""Stands in a `ProviderState` that says only who made the block."""
+
+
 class ProviderState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Raw vendor data that only the same provider and model family may see again.
 
-    wire: the upstream wire it was received on. data: the JSON exactly as received.
+    wire: the upstream wire it was received on. data: the JSON exactly as received; nothing where only the origin of
+    the block is known.
     """
 
     provider: str
     family: str
     wire: WireName
-    data: Raw
+    data: Raw = NO_DATA
 
 
 class Text(msgspec.Struct, frozen=True, omit_defaults=True, tag="text"):
@@ -152,15 +157,43 @@ class Compaction(msgspec.Struct, frozen=True, omit_defaults=True, tag="compactio
     item_id: str | None = None
 
 
-Block: TypeAlias = Text | Media | Reasoning | ToolCall | ToolResult | Opaque | Compaction
+class SearchSource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One page that a web search found. text: what the model was shown of it. published: as the engine says it."""
+
+    url: str
+    title: str = ""
+    text: str = ""
+    published: str | None = None
+    site: str | None = None
+
+
+class WebSearch(msgspec.Struct, frozen=True, omit_defaults=True, tag="search"):
+    """A web search that a server ran while the model answered: the vendor, or the managed search here.
+
+    id: as the client knows it. error: why it failed. state: the vendor's own form of it, raw.
+    """
+
+    id: str = ""
+    queries: tuple[str, ...] = ()
+    status: Literal["in_progress", "completed", "failed"] = "completed"
+    sources: tuple[SearchSource, ...] = ()
+    error: str | None = None
+    state: ProviderState | None = None
+
+
+Block: TypeAlias = Text | Media | Reasoning | ToolCall | ToolResult | Opaque | Compaction | WebSearch
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn of one party. `name` is the speaker's name where a protocol has one."""
+    """One turn of one party. `name` is the speaker's name where a protocol has one.
+
+    failed: an answer that ended in an error or was aborted. It is kept for people; replay leaves it out.
+    """
 
     role: Role
     content: tuple[Block, ...]
     name: str | None = None
+    failed: bool = False
 
     @property
     def text(self) -> str:

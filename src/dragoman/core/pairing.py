@@ -115,7 +115,7 @@ def _turn(
             continue
         answers = waiting.get(block.id)
         result = answers.pop(0) if answers else None
-        if _was_cut(block):
+        if _was_cut(block, result):
             note("history_repaired", "", "a call that was cut off was left out")
             continue
         call, result = _matched(block, result, ids, note)
@@ -130,9 +130,15 @@ def _turn(
     out += rest
 
 
-def _was_cut(call: ToolCall) -> bool:
-    """A call whose arguments never arrived whole, by the client's own word."""
-    return call.status == "incomplete" and call.kind == "function" and not _is_object(call.arguments)
+def _was_cut(call: ToolCall, result: ToolResult | None) -> bool:
+    """A call that never arrived whole: by the client's own word, or because it cannot be read and nobody answered it.
+
+    One that was answered was run, whatever its status says.
+    """
+    broken = call.kind != "custom" and bool(call.arguments.strip()) and not _is_object(call.arguments)
+    if call.status in ("incomplete", "in_progress", "failed"):
+        return broken or result is None
+    return broken and result is None
 
 
 def _matched(

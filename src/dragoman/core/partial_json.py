@@ -2,7 +2,7 @@
 
 `InputDecoder` takes the argument text of a call piece by piece and gives the decoded characters of one string member
 as soon as they are certain: escapes and surrogate pairs may be cut anywhere. `parse_partial` shows what the arguments
-are so far, for display. Neither raises for any input; neither knows of tools or events.
+are so far, for display; `is_json` says whether they are whole. None raises for any input, or knows of tools or events.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ _STOP = re.compile(r'["\\]')
 _SPACE = " \t\r\n"
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
+
+
+def is_json(text: str) -> bool:
+    """Whether `text` is one whole JSON value."""
+    if not text or text.isspace():
+        return False
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 class InputDecoder:

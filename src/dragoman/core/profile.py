@@ -24,10 +24,17 @@ ThinkingStyle = Literal[
 ReplayRule = Literal[
     "never",  # sending reasoning back is an error or pointless
     "tool_turns",  # every assistant message with tool calls must carry its reasoning while thinking is on
-    "always",  # every assistant message carries it
+    "always",  # where tools are about every assistant message carries it, "" where it is lost; without tools none does
     "kept",  # sent back where known, never required
 ]
 ThinkingDefault = Literal["auto", "vendor", "off"]
+ForeignReasoning = Literal["drop", "text"]
+"""What becomes of another model's thinking in the history: it is left out, or stands in the answer as text."""
+UnsupportedMedia = Literal["error", "note"]
+"""What becomes of media in the newest user turn that the model cannot take: the request is refused, or a sentence
+stands in their place, with a note."""
+ThinkingState = Literal["on", "off", "auto", "adaptive", "forced", "none", "unknown"]
+Status = Literal["current", "alias", "retired", "preview", "unknown"]
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -62,12 +69,20 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """The provider takes `strict` on function tools."""
     custom_tools: bool = False
     """The provider takes freeform tools with a grammar."""
+    custom_only: frozenset[str] = frozenset()
+    """Freeform tools are taken under these names alone, outside of any namespace; others are offered as functions."""
     hosted_tools: bool = False
     """Hosted and client-executed built-in tools are passed through (native lane)."""
     max_tools: int | None = None
     """Most tools in one request; more is a 400 before the call."""
     tool_name_max: int = 64
     """Longest tool name."""
+    tool_name_letter: bool = False
+    """Tool names must start with a letter; others go up under another name."""
+    tool_stream: bool = False
+    """Chat: `tool_stream` makes the provider send arguments in pieces; without it each call comes whole."""
+    schema_refused: frozenset[str] = frozenset()
+    """JSON Schema keywords that the provider refuses, in tools and answer formats; left out with a note."""
     tool_id_pattern: str | None = None
     """Regular expression that tool-call ids must match in full; others are mapped."""
     tool_id_max: int = 0
@@ -87,13 +102,19 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     stop_max: int = 4
     """Most stop sequences."""
     user_field: str | None = None
-    """Where `user` / `safety_identifier` go, if anywhere."""
+    """Where `user` / `safety_identifier` go; None or "" is nowhere."""
+    param_patterns: dict[str, str] = {}
+    """Parameter -> regular expression that its text must match in full. A user id that does not is hashed, anything
+    else is left out with a note."""
     forced_sampling: bool = False
     """temperature and top_p are forced by the provider while thinking: leave them out with a note."""
     thinking: ThinkingStyle = "none"
     """How thinking is switched."""
     efforts: dict[str, str] = {}
     """Asked effort -> the provider's word. A missing effort is coerced to the nearest present one."""
+    thinking_fields: dict[str, str | bool] = {}
+    """Chat: fields that stand beside `thinking.type` where thinking is on: they make the vendor keep the reasoning of
+    earlier turns. With own reasoning in the history thinking is therefore switched on by name."""
     thinking_default: ThinkingDefault = "vendor"
     """What an unset reasoning means. auto: off on Responses, the vendor's default elsewhere; off; vendor: no field."""
     reasoning_field: Literal["reasoning_content", "reasoning", "reasoning_details", "none"] = "reasoning_content"
@@ -104,10 +125,40 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """Reasoning goes back only while thinking is on (a server with thinking off may refuse or ignore it)."""
     reasoning_details: bool = False
     """Raw `reasoning_details` are kept and sent back in the form received."""
+    details_format: str = ""
+    """Chat: `format` of details that are made of plain text; "" leaves it out."""
     cumulative_reasoning: Literal["detect", "never", "always"] = "detect"
     """Reasoning fragments may repeat all text so far."""
     think_tags: bool = False
-    """Reasoning may come inline between think tags."""
+    """Chat: reasoning may come inline between think tags, and such goes back so. Off, literal tags pass unchanged."""
+    think_names: tuple[str, ...] = ("think",)
+    """Chat: names of the think tags."""
+    starts_in_thinking: bool = False
+    """Chat: the answer begins inside thinking, its open tag was part of the prompt."""
+    think_depth: bool = False
+    """Chat: open tags inside thinking are counted; else they are text and the first close tag ends the thinking."""
+    think_loose: bool = False
+    """Chat: letter case and a few spaces inside a think tag do not matter."""
+    needs_content: bool = False
+    """A blank message, a blank tool result too, or a request of system text alone, is a 400."""
+    media_urls: frozenset[MediaKind] = frozenset({"image", "video"})
+    """Media that the provider fetches by their URL. A kind that is neither here nor in `media_data` is not taken."""
+    media_data: frozenset[MediaKind] = frozenset({"image", "audio", "video", "document"})
+    """Media that may be sent along, in base64."""
+    media_types: dict[MediaKind, frozenset[str]] = {}
+    """Media types that may be sent along; a kind that is not named here may be of any."""
+    media_schemes: frozenset[str] = frozenset()
+    """URL schemes beside http and https: addresses of files that lie at the provider."""
+    file_ids: bool = False
+    """Media may be named by the id that the provider's own file service gave, in the provider's own protocol."""
+    media_limits: dict[MediaKind, int] = {}
+    """Most bytes of one medium that is sent along."""
+    text_documents: bool = False
+    """Messages: a document may be plain text, with a title and citations; else it becomes a text."""
+    video_options: bool = False
+    """Films may carry `fps` and `media_resolution`."""
+    body_limit: int = 0
+    """Most bytes of a request; 0 is not known."""
     media_in_tool_results: bool = False
     """Tool results may hold images; else they move into a following user message."""
     media_needs_text: bool = False
@@ -116,8 +167,9 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """Messages: `cache_control` is taken."""
     signatures: bool = False
     """Messages: the vendor issues and checks thinking signatures."""
-    anthropic_thinking: Literal["type", "full", "none"] = "type"
-    """Messages: only thinking.type enabled|disabled, or the full object with budgets, adaptive and display."""
+    anthropic_thinking: Literal["type", "effort", "full", "none"] = "type"
+    """Messages: only thinking.type (enabled, or what `thinking` has for it, or disabled); that and output_config.effort
+    in the vendor's words; or the full object with budgets, adaptive and display."""
     alternate_roles: bool = False
     """User and assistant messages must alternate strictly."""
     extra_passthrough: bool = False
@@ -131,7 +183,31 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     forced_choice_thinking: bool = True
     """A forced tool choice may stand beside thinking; else it is sent as auto with a note while the model thinks."""
     audio_data_url: bool = False
-    """Chat: `input_audio.data` is a URL or a data URL; else bare base64 beside a format word."""
+    """Chat: `input_audio.data` is a URL or a data URL, and Responses: so is `audio_url`; else bare base64 beside a
+    format word."""
+    media_detail: bool = False
+    """Images may carry the client's `detail`, and media whatever else the client said of them."""
+    namespaces: bool = False
+    """Responses: tools may stand in namespaces; else the namespace becomes a part of the name."""
+    loose_messages: bool = False
+    """Responses: an assistant's text goes back as `{role, content}`; the item form wants an id and a status there."""
+    reasoning_items: Literal["raw", "text", "summary", "both"] = "raw"
+    """Responses: reasoning goes back as the item that was sent; or in the fields type and id, and its text as `content`
+    (text), as `summary` (summary), or as `content` beside a summary that may be empty (both)."""
+    reasoning_effort: bool = True
+    """Responses: `reasoning.effort` can be asked for; else the field is left out, and nothing steers thinking there."""
+    reasoning_asks: frozenset[str] = frozenset()
+    """Responses: what may stand in `reasoning` beside the effort (summary, context)."""
+    encrypted_reasoning: bool = False
+    """Responses: reasoning comes only encrypted, where it is asked for, and only what was encrypted there goes back."""
+    file_names: bool = False
+    """A file that is sent as data needs a name beside it."""
+    on: dict[WireName, Profile] = {}
+    """The whole profile on a wire where it differs; see `at`."""
+
+    def at(self, wire: WireName) -> Profile:
+        """The profile as it holds on this wire of the provider."""
+        return self.on.get(wire, self)
 
 
 class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -148,9 +224,9 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     max_output: int | None = None
     default_max_output: int | None = None
     inputs: frozenset[MediaKind] = frozenset()
-    thinking: Literal["on", "off", "auto", "adaptive", "forced", "none", "unknown"] = "unknown"
+    thinking: ThinkingState = "unknown"
     thinking_switchable: bool = True
-    status: Literal["current", "alias", "retired", "preview", "unknown"] = "unknown"
+    status: Status = "unknown"
     successor: str | None = None
     retire_date: str | None = None
     wires: tuple[WireName, ...] = ()

@@ -10,66 +10,34 @@ before it, so that the messages of one turn are a prefix of those of the next. N
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 import msgspec
 
-from dragoman.core.media import Viewer, drop_cache_marks
+from dragoman.core.media import Sight, Viewer, drop_cache_marks
 from dragoman.core.messages import (
     Block,
     Compaction,
-    MediaKind,
     Message,
     Opaque,
-    ProviderState,
     Reasoning,
     Text,
     ToolCall,
-    WireName,
+    ToolResult,
 )
 from dragoman.core.notes import Note
+from dragoman.core.ownership import History, ReplayTarget, is_foreign, passes, stamped, survey, usable
 from dragoman.core.pairing import pair
 from dragoman.core.profile import Profile
+from dragoman.core.search_replay import expand_searches
 from dragoman.errors import CompactionUnreadable
+
+__all__ = ["PLACEHOLDER", "History", "Prepared", "ReplayTarget", "is_foreign", "passes", "prepare", "stamped", "survey"]
 
 PLACEHOLDER = "(the reasoning of this step is not available)"
 """Stands where a vendor insists on reasoning that is lost. Fixed: a changed byte would cost the prompt cache."""
+_OPEN, _CLOSE = "<system-reminder>", "</system-reminder>"
 _VOLATILE = "x-anthropic-billing-header:"
 """Claude Code's first system block; its value changes from call to call."""
-
-
-class ReplayTarget(msgspec.Struct, frozen=True):
-    """For whom history is prepared.
-
-    inputs: the media that the model sees. thinking: whether the model will think in this call. placeholders: whether
-    lost reasoning must be stood in for. foreign_reasoning: what becomes of another family's thinking.
-    media_unsupported: `error` makes media in the newest user turn that the model cannot take a 400.
-    """
-
-    provider: str
-    family: str
-    wire: WireName
-    profile: Profile = Profile()
-    model: str = ""
-    inputs: frozenset[MediaKind] = frozenset()
-    thinking: bool = True
-    foreign_reasoning: Literal["drop", "text"] = "drop"
-    media_unsupported: Literal["error", "note"] = "error"
-
-    @property
-    def placeholders(self) -> bool:
-        """Whether lost reasoning must be stood in for."""
-        return self.thinking and self.profile.replay in ("tool_turns", "always")
-
-    def owns(self, state: ProviderState | None) -> bool:
-        """Whether raw vendor data came from this provider and family, on this wire."""
-        return state is not None and self.is_kin(state) and state.wire == self.wire and bool(bytes(state.data))
-
-    def is_kin(self, state: ProviderState) -> bool:
-        """Whether a block came from this provider and family. Data of unknown origin counts where it is signed."""
-        if not state.provider:
-            return self.profile.signatures and state.wire == self.wire
-        return state.provider == self.provider and (not state.family or not self.family or state.family == self.family)
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -77,45 +45,6 @@ class Prepared(msgspec.Struct, frozen=True):
 
     messages: tuple[Message, ...]
     notes: tuple[Note, ...] = ()
-
-
-class History(msgspec.Struct, frozen=True):
-    """What the history says of thinking: assistant turns with calls, those of them with reasoning, and any at all."""
-
-    tool_turns: int = 0
-    own_tool_turns: int = 0
-    own_turns: int = 0
-
-
-def is_foreign(block: Reasoning, target: ReplayTarget) -> bool:
-    """Whether this thinking is known to come from another provider or model family."""
-    state = block.state
-    return state is not None and bool(state.provider) and not target.is_kin(state)
-
-
-def _usable(block: Reasoning, target: ReplayTarget) -> bool:
-    """Whether the target can be given this block."""
-    if block.placeholder or is_foreign(block, target):
-        return False
-    if block.presence == "absent":
-        return False
-    if block.presence == "empty" or block.text:
-        return True
-    return target.owns(block.state) or (target.profile.signatures and bool(block.signature))
-
-
-def survey(messages: Sequence[Message], target: ReplayTarget) -> History:
-    """Counts the turns whose reasoning the target would recognise as its own."""
-    tools = own_tools = own = 0
-    for message in messages:
-        if message.role != "assistant":
-            continue
-        mine = any(isinstance(b, Reasoning) and _usable(b, target) for b in message.content)
-        own += mine
-        if message.calls:
-            tools += 1
-            own_tools += mine
-    return History(tools, own_tools, own)
 
 
 class _Notes:
@@ -140,19 +69,37 @@ def prepare(messages: Iterable[Message], target: ReplayTarget) -> Prepared:
     notes = _Notes()
     out = _clean(messages, target, notes.add)
     out = _join_assistants(out, target)
+    out = expand_searches(out, target.ran, target.search != "native", notes.add)
     out = _join_assistants(pair(out, target.profile, notes.add), target)
     out = _reason(out, target, notes.add)
-    out = Viewer(target.profile, target.inputs, target.model, target.media_unsupported, notes.add).see(out)
+    out = Viewer(_sight(target), notes.add).see(out)
     out = _fill(out, target, notes.add)
-    out = _systems(out, target.profile)
+    out = _systems(out, target.profile, notes.add)
+    out = _asked(out, target.profile, notes.add)
     out = _alternate(out, target)
     return Prepared(tuple(out), notes.all())
+
+
+def _sight(target: ReplayTarget) -> Sight:
+    strict = target.media_unsupported == "error"
+    return Sight(target.profile, target.inputs, target.model, target.wire, target.own_files, strict)
 
 
 def _clean(messages: Iterable[Message], target: ReplayTarget, note: Callable[[str, str, str], None]) -> list[Message]:
     """Without volatile blocks, unreadable items, foreign raw data and marks that nobody would understand."""
     out = []
+    gone: set[str] = set()
     for message in messages:
+        if message.failed:
+            gone = {call.id for call in message.calls}
+            note("history_repaired", "", "a turn that had failed was left out with its results")
+            continue
+        if message.role == "assistant" and message.calls:
+            gone = set()
+        elif gone:
+            message = _without(message, gone)
+            if not message.content:
+                continue
         blocks: list[Block] = []
         for block in message.content:
             kept = (
@@ -167,6 +114,17 @@ def _clean(messages: Iterable[Message], target: ReplayTarget, note: Callable[[st
         elif not any(isinstance(b, Text) and b.text.startswith(_VOLATILE) for b in message.content):
             note("history_repaired", "", f"an empty {message.role} message was left out")
     return out
+
+
+def _without(message: Message, calls: set[str]) -> Message:
+    """The message without the results of these calls."""
+    kept = [b for b in message.content if not (isinstance(b, ToolResult) and b.call_id in calls)]
+    changed = _with(message, kept)
+    return msgspec.structs.replace(changed, role="user") if changed.role == "tool" and not _results(kept) else changed
+
+
+def _results(blocks: Sequence[Block]) -> bool:
+    return any(isinstance(b, ToolResult) for b in blocks)
 
 
 def _with(message: Message, blocks: Sequence[Block]) -> Message:
@@ -216,6 +174,7 @@ def _reason(messages: list[Message], target: ReplayTarget, note: Callable[[str, 
     """Every assistant turn with the reasoning that the target wants, and no other."""
     rule = target.profile.replay
     wanted = rule != "never" and (target.thinking or not target.profile.replay_only_thinking)
+    wanted = wanted and (rule != "always" or target.tools)
     out = []
     for message in messages:
         if message.role != "assistant":
@@ -226,14 +185,18 @@ def _reason(messages: list[Message], target: ReplayTarget, note: Callable[[str, 
         for block in message.content:
             if not isinstance(block, Reasoning):
                 blocks.append(block)
-            elif _usable(block, target):
+            elif usable(block, target):
                 if wanted:
                     have = True
                     blocks.append(_own(block, target))
+                elif rule == "never" and block.text:
+                    note("thinking_dropped", "", "the provider takes no thinking back")
             elif not block.placeholder and block.presence != "absent":
-                note("thinking_dropped", "", "another model's thinking was left out")
                 if target.foreign_reasoning == "text" and block.text:
+                    note("thinking_dropped", "", "another model's thinking became a part of its answer")
                     blocks.append(Text(block.text))
+                else:
+                    note("thinking_dropped", "", "another model's thinking was left out")
         if not have and target.placeholders:
             blocks[:0] = _stand_in(message, rule, note)
         out.append(_with(message, blocks))
@@ -250,10 +213,12 @@ def _own(block: Reasoning, target: ReplayTarget) -> Reasoning:
 
 
 def _stand_in(message: Message, rule: str, note: Callable[[str, str, str], None]) -> list[Block]:
+    """What stands for lost reasoning: a sentence, or the empty text where the vendor is known to take it."""
     if message.calls:
         note("thinking_placeholder", "", "the reasoning of a tool-call turn is lost")
-        return [Reasoning(PLACEHOLDER, placeholder=True)]
-    return [Reasoning("", "empty", placeholder=True)] if rule == "always" else []
+    if rule == "always":
+        return [Reasoning("", "empty", placeholder=True)]
+    return [Reasoning(PLACEHOLDER, placeholder=True)] if message.calls else []
 
 
 def _blank(block: Block) -> bool:
@@ -268,16 +233,17 @@ def _fill(messages: list[Message], target: ReplayTarget, note: Callable[[str, st
             note("history_repaired", "", "an assistant message with nothing to send was left out")
             continue
         if message.role == "user" and target.profile.media_needs_text:
-            if not any(isinstance(b, Text) for b in message.content):
+            if not any(isinstance(b, Text) and not _blank(b) for b in message.content):
                 message = _with(message, (*message.content, Text("(see the attachment)")))
         out.append(message)
     return out
 
 
-def _systems(messages: list[Message], profile: Profile) -> list[Message]:
+def _systems(messages: list[Message], profile: Profile, note: Callable[[str, str, str], None]) -> list[Message]:
     """System text at its place, or for vendors that take one system message: merged in front, later ones as user text.
 
-    A later one is never moved to the front: that would change the prompt's prefix in every turn.
+    A later one is never moved to the front: that would change the prompt's prefix in every turn. It is marked, since
+    nobody asked what stands in it: Claude Code's surroundings come right behind the first task (November 2026).
     """
     if not profile.merge_system:
         return messages
@@ -291,8 +257,29 @@ def _systems(messages: list[Message], profile: Profile) -> list[Message]:
             parts: tuple[Block, ...] = (*out[0].content, *_spaced(message.content))
             out[0] = msgspec.structs.replace(out[0], content=parts)
         else:
-            out.append(msgspec.structs.replace(message, role="user"))
+            note("system_as_user", "messages", "system text behind the beginning goes in a user message, marked")
+            out.append(msgspec.structs.replace(message, role="user", content=_marked(message.content)))
     return out
+
+
+def _marked(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """System text between the tags in which agents put reminders; text that has them already stays as it is."""
+    first, last = blocks[0], blocks[-1]
+    if not isinstance(first, Text) or not isinstance(last, Text) or first.text.startswith(_OPEN):
+        return blocks
+    opened = (msgspec.structs.replace(first, text=f"{_OPEN}\n{first.text}"), *blocks[1:])
+    end = opened[-1]
+    assert isinstance(end, Text)
+    return (*opened[:-1], msgspec.structs.replace(end, text=f"{end.text}\n{_CLOSE}"))
+
+
+def _asked(messages: list[Message], profile: Profile, note: Callable[[str, str, str], None]) -> list[Message]:
+    """System text alone, as the user's where the vendor refuses a request that asks nothing."""
+    if not profile.needs_content or any(message.role != "system" for message in messages):
+        return messages
+    if messages:
+        note("history_repaired", "messages", "the request holds system text alone; it was sent as the user's")
+    return [msgspec.structs.replace(message, role="user") for message in messages]
 
 
 def _as_system(message: Message) -> Message:

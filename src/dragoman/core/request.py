@@ -73,3 +73,5 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     extra: dict[str, Raw] = {}
     body: Raw | None = None
     """The client's body as it came, kept for the native lane."""
+    reminder: str = ""
+    """Text that stands at the end of this one call's prompt, behind every cache mark; no history keeps it."""

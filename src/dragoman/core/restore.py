@@ -2,8 +2,9 @@
 
 A plain function passes; a renamed one changes its name; the input of a custom tool is decoded out of its JSON as it
 arrives; calls of built-ins wait until they are whole, because only then it is certain that they fit - one that does
-not stays a function call, for the client to answer with an error that the model can mend. Names that were never
-offered pass as they are.
+not stays a function call, for the client to answer with an error that the model can mend. A web search that was
+offered as a function comes back whole as a call of that kind, for the managed loop. Names that were never offered pass
+as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dragoman.core.builtin_tools import read_builtin
 from dragoman.core.events import ArgumentsDelta, BlockEnd, BlockStart, Event
 from dragoman.core.messages import ToolCall
 from dragoman.core.partial_json import InputDecoder
+from dragoman.core.search import read_queries
 from dragoman.core.tooltable import ToolEntry, ToolTable
 
 
@@ -55,8 +57,8 @@ class RestoreTools:
 
     def _begin(self, event: BlockStart, out: list[Event]) -> None:
         call = event.block
-        entry = self._table.restore(call.name) if isinstance(call, ToolCall) else None
-        if entry is None or not isinstance(call, ToolCall) or (entry.plain and call.kind == entry.kind):
+        entry = self._table.restore(call.name, call.namespace) if isinstance(call, ToolCall) else None
+        if entry is None or not isinstance(call, ToolCall) or _is_plain(call, entry):
             self._mode = "pass"
             out.append(event)
             return
@@ -99,8 +101,14 @@ class RestoreTools:
         out.append(BlockEnd(event.index, restored, event.complete))
 
     def _end_whole(self, event: BlockEnd, call: ToolCall, entry: ToolEntry, out: list[Event]) -> None:
-        arguments = read_builtin(entry.kind, call.arguments) if event.complete else None
-        if arguments is None:
+        search = entry.kind == "web_search"
+        arguments = read_builtin(entry.kind, call.arguments) if event.complete and not search else None
+        if search:
+            # Never a function call for the client, who knows no such function: the managed loop answers a bad one.
+            restored = msgspec.structs.replace(
+                _as(call, entry, call.arguments), invalid=event.complete and not read_queries(call.arguments)
+            )
+        elif arguments is None:
             restored = msgspec.structs.replace(call, name=entry.name, namespace=entry.namespace)
         else:
             restored = _as(call, entry, arguments)
@@ -111,6 +119,11 @@ class RestoreTools:
         if restored.arguments:
             out.append(ArgumentsDelta(restored.arguments))
         out.append(BlockEnd(event.index, restored, event.complete))
+
+
+def _is_plain(call: ToolCall, entry: ToolEntry) -> bool:
+    """Whether the call is the client's as it stands. A model may have written it other than it was offered."""
+    return entry.plain and (call.kind, call.namespace, call.name) == (entry.kind, entry.namespace, entry.name)
 
 
 def _named(call: ToolCall, entry: ToolEntry) -> ToolCall:

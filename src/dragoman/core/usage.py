@@ -6,12 +6,12 @@ import msgspec
 from msgspec import Raw
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens of one upstream call, or of several added up.
+class Tokens(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one upstream call used.
 
     input: fresh input, without what came from or went to a cache. cache_read, cache_write: the rest of the prompt.
     output: everything generated; reasoning is the part of it that was thinking. searches: web search calls billed.
-    cost: what the vendor itself says that it cost, as a decimal string in `currency`. raw: the vendor's object.
+    cost: what the vendor itself says that it cost, as a decimal string in `currency`.
     """
 
     input: int | None = None
@@ -22,7 +22,6 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     searches: int | None = None
     cost: str | None = None
     currency: str | None = None
-    raw: Raw | None = None
 
     @property
     def known(self) -> bool:
@@ -41,6 +40,16 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         """Prompt and output."""
         prompt = self.prompt
         return None if prompt is None or self.output is None else prompt + self.output
+
+
+class Usage(Tokens, frozen=True, omit_defaults=True):
+    """What an answer used: one upstream call, or several added up.
+
+    raw: the vendor's object. parts: of a sum, the calls in it; prices may depend on the size of each.
+    """
+
+    raw: Raw | None = None
+    parts: tuple[Tokens, ...] = ()
 
 
 def from_inclusive(
@@ -99,4 +108,9 @@ def add(a: Usage | None, b: Usage | None) -> Usage | None:
         both_out,
         _plus(a.reasoning, b.reasoning),
         _plus(a.searches, b.searches),
+        parts=(*_parts(a), *_parts(b)),
     )
+
+
+def _parts(usage: Usage) -> tuple[Tokens, ...]:
+    return usage.parts or (Tokens(*(getattr(usage, name) for name in Tokens.__struct_fields__)),)

@@ -6,13 +6,15 @@ named; it is never taken for 0. A cost that the vendor itself reports wins. Pure
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from dragoman.catalog import ModelRow, OffPeak, PriceRow, Prices
-from dragoman.core.usage import Usage
+from dragoman.catalog import ModelRow, PriceRow, Prices
+from dragoman.catalog.prices import price_row_at, rates_for, served
+from dragoman.core.usage import Tokens, Usage
 
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
@@ -37,8 +39,19 @@ class Cost(msgspec.Struct, frozen=True):
     reported: bool = False
 
 
-def price(usage: Usage, model: ModelRow, when: datetime) -> Cost:
-    """The cost of one call of `model` that ended at `when` (aware; a naive time is taken as UTC)."""
+def price(usage: Usage, model: ModelRow, when: datetime, *, service_tier: str | None = None) -> Cost:
+    """The cost of one call of `model` that ended at `when` (aware; a naive time is taken as UTC).
+
+    Of several calls that were added up, each is priced by itself: a tier is chosen by the size of a single request.
+    service_tier: the vendor's word for how the calls were served; None is the ordinary way. A tier that the list does
+    not know makes the amount unknown.
+    """
+    if usage.parts:
+        return _total([_of_call(part, model, when, service_tier) for part in usage.parts])
+    return _of_call(usage, model, when, service_tier)
+
+
+def _of_call(usage: Tokens, model: ModelRow, when: datetime, service_tier: str | None) -> Cost:
     row = price_row_at(model, when)
     if usage.cost is not None:
         reported = _reported(usage, row)
@@ -46,8 +59,9 @@ def price(usage: Usage, model: ModelRow, when: datetime) -> Cost:
             return reported
     if row is None:
         return Cost(None, unknown=("price",))
-    prompt = usage.prompt
-    rates = rates_for(row, when, prompt or 0)
+    rates = served(row, rates_for(row, when, usage.prompt or 0), service_tier)
+    if rates is None:
+        return Cost(None, row.currency, row.id, ("price.service_tier",))
     missing: list[str] = []
     if usage.input is None:
         missing.append("usage.input")
@@ -64,44 +78,24 @@ def price(usage: Usage, model: ModelRow, when: datetime) -> Cost:
     return Cost(amount, row.currency, row.id, tuple(missing), _saved(usage, rates))
 
 
-def price_row_at(model: ModelRow, when: datetime) -> PriceRow | None:
-    """The list that holds at `when`: the last that began by then, else the oldest that is known, or None."""
-    day = _utc(when).date()
-    begun = [row for row in model.prices if row.valid_from <= day]
-    return begun[-1] if begun else (model.prices[0] if model.prices else None)
+def _total(costs: Sequence[Cost]) -> Cost:
+    """Costs of several calls of one model added up; one that is unknown makes the sum unknown."""
+    amounts, savings = [cost.amount for cost in costs], [cost.saved for cost in costs]
+    unknown = tuple(dict.fromkeys(name for cost in costs for name in cost.unknown))
+    known = [amount for amount in amounts if amount is not None]
+    saved = [amount for amount in savings if amount is not None]
+    mixed = len({cost.currency for cost in costs}) > 1
+    return Cost(
+        sum(known, Decimal(0)) if len(known) == len(costs) and not mixed else None,
+        "" if mixed else costs[0].currency,
+        costs[0].price_id,
+        (*unknown, "currency") if mixed else unknown,
+        sum(saved, Decimal(0)) if len(saved) == len(costs) and not mixed else None,
+        all(cost.reported for cost in costs),
+    )
 
 
-def rates_for(row: PriceRow, when: datetime, prompt: int) -> Prices:
-    """The token prices for a request with `prompt` input tokens, cache included."""
-    rates = row.off_peak.prices if row.off_peak is not None and is_off_peak(row.off_peak, when) else row.prices
-    for tier in row.tiers:
-        if prompt > tier.above:
-            rates = tier.prices
-    return rates
-
-
-def is_off_peak(off_peak: OffPeak, when: datetime) -> bool:
-    """Whether `when` lies in one of the windows; a window's end is not part of it."""
-    moment = _utc(when)
-    day, minute = moment.isoweekday(), moment.hour * 60 + moment.minute
-    for days, start, end in off_peak.windows:
-        first, _, last = days.partition("-")
-        if int(first) <= day <= int(last or first) and _minutes(start) <= minute < _minutes(end):
-            return True
-    return False
-
-
-def _minutes(clock: str) -> int:
-    hours, _, minutes = clock.partition(":")
-    return int(hours) * 60 + int(minutes or 0)
-
-
-def _utc(when: datetime) -> datetime:
-    aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return aware.astimezone(UTC)
-
-
-def _reported(usage: Usage, row: PriceRow | None) -> Cost | None:
+def _reported(usage: Tokens, row: PriceRow | None) -> Cost | None:
     """The vendor's own figure; None when it is no number."""
     try:
         amount = Decimal(usage.cost or "")
@@ -122,7 +116,7 @@ def _part(name: str, count: int | None, rate: Decimal | None, unit: Decimal, mis
     return Decimal(count) * rate / unit
 
 
-def _saved(usage: Usage, rates: Prices) -> Decimal | None:
+def _saved(usage: Tokens, rates: Prices) -> Decimal | None:
     if not usage.cache_read:
         return Decimal(0) if usage.cache_read == 0 else None
     if rates.input is None or rates.cache_read is None:
