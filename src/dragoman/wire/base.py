@@ -15,24 +15,29 @@ from typing import Protocol
 import msgspec
 
 from dragoman.core.assemble import Assembler
-from dragoman.core.events import TERMINAL, Event, Failed, Incomplete, Noted, RawFrame, UsageSeen
+from dragoman.core.events import Event, Failed, Incomplete, Noted, RawFrame, UsageSeen
+from dragoman.core.messages import ToolCall
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage, merge
 from dragoman.errors import ErrorInfo
 from dragoman.wire.sse import SSEReader
+from dragoman.wire.think_tags import TagRules
 
 MAX_BAD_EVENTS = 5
 """Malformed events that one stream may hold."""
 
 Mint = Callable[[str], str]
 """Makes an id with the given prefix: `mint("msg_")`. Given by the caller, so that codecs are deterministic."""
+Frame = tuple[str, bytes]
+"""A payload frame of a client's stream: the event's name, "" where the protocol has none, and its data."""
 
 
 class DecodeContext(msgspec.Struct, frozen=True):
     """What a decoder may know of the call: who serves it, and the quirks that concern reading.
 
     turn: id of this upstream turn (reasoning segments carry it). native: emit each raw frame before its events.
-    strict_usage: a malformed usage report fails the stream instead of being unknown.
+    strict_usage: a malformed usage report fails the stream instead of being unknown. tags: how thinking stands in the
+    answer's text, None where tags are only text.
     """
 
     provider: str = ""
@@ -43,6 +48,7 @@ class DecodeContext(msgspec.Struct, frozen=True):
     strict_usage: bool = False
     cumulative: str = "detect"
     reasoning_details: bool = False
+    tags: TagRules | None = None
 
 
 class Malformed(Exception):
@@ -172,19 +178,20 @@ class StreamEncoder(Protocol):
     a comment must do. `tail` gives what stands after the terminal frames (`[DONE]`).
     """
 
-    def preamble(self) -> list[tuple[str, bytes]]:
+    def preamble(self) -> list[Frame]:
         """The frames that open a stream."""
         ...
 
-    def encode(self, events: list[Event]) -> list[tuple[str, bytes]]:
+    def encode(self, events: list[Event]) -> list[Frame]:
         """The frames for these events."""
         ...
 
-    def keepalive(self) -> list[tuple[str, bytes]]:
+    def keepalive(self) -> list[Frame]:
         """Frames that show life without meaning anything."""
         ...
 
 
-def is_terminal(event: Event) -> bool:
-    """Whether `event` ends a stream."""
-    return isinstance(event, TERMINAL)
+def missing_arguments(call: ToolCall) -> str:
+    """What a finished call lacks to have JSON arguments: many models write nothing for a tool without parameters, and
+    clients parse what they get."""
+    return "" if call.kind == "custom" or call.arguments.strip() else "{}"

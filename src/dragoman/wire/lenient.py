@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def read_json(data: bytes) -> Any:
@@ -14,4 +17,4 @@ def read_json(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         value = json.loads(data.decode("utf-8"))
-        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return json.loads(_SURROGATES.sub("\ufffd", json.dumps(value, ensure_ascii=False)))

@@ -7,6 +7,7 @@ ever raised, whatever the bytes are. Knows no protocol.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ _NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
 _WHERE = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$?(?P<path>.*)`)?$", re.S)
 _MISSING = re.compile(r"missing required field `([^`]+)`")
+_BEGINS = {"string": b'"', "object": b"{", "list": b"[", "boolean": b"tf", "number": b"-0123456789"}
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -59,6 +61,19 @@ def read(raw: Raw, kind: type[T], path: str) -> T:
         return msgspec.json.decode(raw, type=kind)
     except _REFUSED as error:
         raise refusal(error, path) from None
+
+
+def check_kinds(fields: Mapping[str, Raw], kinds: Mapping[str, str]) -> None:
+    """Refuses a value of another JSON type than its field has. For fields that nobody here looks into.
+
+    kinds: the type of each field, or two with " or " between: string, number, boolean, object, list.
+    """
+    for name, kind in kinds.items():
+        raw = fields.get(name)
+        if raw is None or absent(raw):
+            continue
+        if not any(bytes(memoryview(raw)[:1]) in _BEGINS[one] for one in kind.split(" or ")):
+            raise InvalidRequest(f"{name}: must be of type {kind}; correct it, or leave it out", param=name)
 
 
 def refusal(error: Exception, path: str) -> InvalidRequest:

@@ -80,11 +80,6 @@ def unpack(data: bytes) -> Payload | None:
     return payload if payload.version == 1 else None
 
 
-def is_seal(text: str | None) -> bool:
-    """Whether this looks like a seal of ours."""
-    return text is not None and text.startswith(PREFIX)
-
-
 def _write(box: Box, packed: bytes, purpose: Purpose, tenant: str) -> str:
     key_id, sealed = box.seal(packed, _bound(purpose, tenant))
     return f"{PREFIX}{key_id}.{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"

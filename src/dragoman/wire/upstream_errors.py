@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from dragoman.errors import ErrorInfo, ErrorKind
 from dragoman.wire.lenient import read_json
+from dragoman.wire.waits import answered_at, details_wait, reset_wait, retry_after, said_wait
 
 RAW_LIMIT = 2048
 """Characters of a vendor's body that are kept."""
@@ -67,12 +67,24 @@ _WORDS: dict[str, ErrorKind] = {
     "api_error": "server",
     "internal_error": "server",
     "network_error": "server",
+    # The words of google.rpc.Code, which stand in `status` beside a numeric code.
+    "RESOURCE_EXHAUSTED": "rate_limit",
+    "UNAUTHENTICATED": "auth",
+    "PERMISSION_DENIED": "auth",
+    "NOT_FOUND": "not_found",
+    "UNAVAILABLE": "overloaded",
+    "DEADLINE_EXCEEDED": "timeout",
+    "INVALID_ARGUMENT": "invalid_request",
+    "FAILED_PRECONDITION": "invalid_request",
+    "INTERNAL": "server",
 }
 _BASE_RESP: dict[int, ErrorKind] = {
+    1000: "server",
     1001: "timeout",
     1002: "rate_limit",
     1004: "auth",
     1008: "billing",
+    1013: "server",
     1026: "content_filter",
     1027: "content_filter",
     1039: "rate_limit",
@@ -84,15 +96,16 @@ _BASE_RESP: dict[int, ErrorKind] = {
     2062: "billing",
 }
 """Codes documented for `base_resp`; every other one is a server failure."""
+_BROKEN = frozenset({"network_error", "insufficient_system_resource", "error"})
 _OVERFLOW = re.compile(
     r"context[ _](?:length|window)|maximum context|prompt (?:is )?too long|input (?:is )?too long"
-    r"|reduce the length|exceeds? (?:the )?(?:model'?s )?(?:max(?:imum)? )?(?:input|context)",
+    r"|reduce the length|exceeds? (?:the )?(?:model'?s )?(?:max(?:imum)? )?(?:input|context)"
+    r"|exceeds? the maximum number of (?:input )?tokens|prompt exceeds (?:max|the)",
     re.I,
 )
 _QUOTA = re.compile(
     r"insufficient (?:account )?(?:balance|funds|quota|credits?)|no balance|arrears|out of credits", re.I
 )
-_AGAIN = re.compile(r"try again in (\d+(?:\.\d+)?) ?(ms|s|m)?", re.I)
 
 
 class BaseResp(msgspec.Struct, gc=False):
@@ -103,12 +116,13 @@ class BaseResp(msgspec.Struct, gc=False):
 
 
 class _Said(msgspec.Struct):
-    """What an error body says."""
+    """What an error body says. wait: seconds, where the body tells them."""
 
     message: str = ""
     code: str | None = None
     type: str | None = None
     param: str | None = None
+    wait: float | None = None
 
 
 def _word(value: Any) -> str | None:
@@ -134,7 +148,11 @@ def _read(value: Any) -> _Said | None:
     message = next((value[k] for k in ("message", "msg", "detail", "error_message") if value.get(k)), "")
     if not isinstance(message, str):
         message = msgspec.json.encode(message).decode()
-    said = _Said(message, _word(value.get("code")), _word(value.get("type")), _word(value.get("param")))
+    status_word = _word(value.get("status"))
+    type_ = _word(value.get("type")) or (status_word if status_word in _WORDS else None)
+    said = _Said(
+        message, _word(value.get("code")), type_, _word(value.get("param")), details_wait(value.get("details"))
+    )
     status = value.get("base_resp")
     if isinstance(status, dict) and not message:
         return _Said(_word(status.get("status_msg")) or "", _word(status.get("status_code")))
@@ -143,12 +161,19 @@ def _read(value: Any) -> _Said | None:
 
 
 def _add_reason(said: _Said, metadata: Any) -> None:
-    """Some vendors put the true reason into `param`, a router puts it into `metadata.raw`."""
+    """Some vendors put the true reason into `param`; a router puts its provider's body into `metadata.raw`."""
     if said.param and " " in said.param:
         said.message = f"{said.message}: {said.param}" if said.message else said.param
         said.param = None
-    if isinstance(metadata, dict) and isinstance(metadata.get("raw"), str):
-        said.message = f"{said.message}: {metadata['raw'][:500]}"
+    if not isinstance(metadata, dict):
+        return
+    raw = metadata.get("raw")
+    inner = _read(_parse(raw.encode("utf-8", "replace")) if isinstance(raw, str) else raw)
+    reason = inner.message if inner is not None and inner.message else raw[:500] if isinstance(raw, str) else ""
+    who = metadata.get("provider_name")
+    if reason:
+        named = f"{who}: {reason}" if isinstance(who, str) and who else reason
+        said.message = f"{said.message}: {named}" if said.message else named
 
 
 def _kind(said: _Said, status: int) -> ErrorKind:
@@ -178,45 +203,24 @@ def _kind(said: _Said, status: int) -> ErrorKind:
     return words[0] if words and not status else "server"
 
 
-def _info(said: _Said, status: int, raw: str | None, retry_after: float | None) -> ErrorInfo:
+def _info(said: _Said, status: int, raw: str | None, wait: float | None) -> ErrorInfo:
     kind = _kind(said, status)
     code = said.code or (said.type if said.type in _WORDS else None)
     if kind == "auth":
         code = "upstream_auth"
     elif kind == "overflow":
         code = "context_length_exceeded"
-    if retry_after is None and kind in ("rate_limit", "overloaded"):
-        retry_after = _said_wait(said.message)
+    if wait is None and kind in ("rate_limit", "overloaded"):
+        wait = said.wait if said.wait is not None else said_wait(said.message)
     return ErrorInfo(
         kind,
         said.message[:_MESSAGE_LIMIT],
         code=code,
         param=said.param,
         upstream_status=status or None,
-        retry_after=retry_after,
+        retry_after=wait,
         raw=raw,
     )
-
-
-def _said_wait(message: str) -> float | None:
-    match = _AGAIN.search(message)
-    if match is None:
-        return None
-    return float(match[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0}[(match[2] or "s").lower()]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait. A date is measured against the answer's own `Date`, so that no clock is needed."""
-    low = {key.lower(): value.strip() for key, value in headers.items()}
-    for name, unit in (("retry-after-ms", 0.001), ("x-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = low.get(name, "")
-        if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value):
-            return float(value) * unit
-    try:
-        wait = parsedate_to_datetime(low["retry-after"]) - parsedate_to_datetime(low["date"])
-    except (KeyError, ValueError, TypeError):
-        return None
-    return max(wait.total_seconds(), 0.0)
 
 
 def _parse(body: bytes) -> Any:
@@ -239,7 +243,11 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ErrorI
         plain = text.strip()
         short = plain[:200] if plain and plain[:1] not in "<{[" and "\n" not in plain else ""
         said.message = f"the upstream answered {status}" + (f": {short}" if short else "")
-    return _info(said, status, text[:RAW_LIMIT] or None, _retry_after(headers))
+    now = answered_at(headers)
+    wait = retry_after(headers, now)
+    if wait is None and now is not None and status in (402, 403, 429):
+        wait = reset_wait(said.message, now)
+    return _info(said, status, text[:RAW_LIMIT] or None, wait)
 
 
 def stream_error(value: Any) -> ErrorInfo | None:
@@ -263,13 +271,31 @@ def error_event(data: bytes) -> ErrorInfo:
     return stream_error(value) or ErrorInfo("server", "the upstream sent an error event")
 
 
+def status_kind(code: int) -> ErrorKind | None:
+    """What a `base_resp` code means, None for one that is not documented."""
+    return _BASE_RESP.get(code)
+
+
+def is_overflow(message: str) -> bool:
+    """Whether a refusal's text speaks of the context window."""
+    return _OVERFLOW.search(message) is not None
+
+
 def base_resp_error(status: BaseResp) -> ErrorInfo | None:
     """The failure that a `base_resp` tells of: any status but 0."""
     if not status.status_code:
         return None
     kind = _BASE_RESP.get(status.status_code, "server")
     message = status.status_msg or f"the upstream reported status {status.status_code}"
-    if kind in ("invalid_request", "rate_limit") and _OVERFLOW.search(message):
+    if kind == "invalid_request" and is_overflow(message):
         kind = "overflow"
     code = {"auth": "upstream_auth", "overflow": "context_length_exceeded"}.get(kind, str(status.status_code))
     return ErrorInfo(kind, message[:_MESSAGE_LIMIT], code=code)
+
+
+def broken_off(word: str) -> ErrorInfo | None:
+    """The failure that a finish reason tells of, where it is none: the answer is not whole, and nobody knows where it
+    was cut. Vendors use the same words over all protocols."""
+    if word not in _BROKEN:
+        return None
+    return ErrorInfo("server", f"the upstream broke its answer off: {word}")

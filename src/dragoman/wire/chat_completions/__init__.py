@@ -8,12 +8,13 @@ vendor by name: deviations come as flags of `core.profile` or are tolerated from
 from __future__ import annotations
 
 from dragoman.wire.chat_completions.decoder import Decoder, decode_whole
-from dragoman.wire.chat_completions.encoder import Encoder, NativeEncoder
+from dragoman.wire.chat_completions.encoder import Encoder
 from dragoman.wire.chat_completions.errors import encode_error
+from dragoman.wire.chat_completions.native import NativeEncoder
 from dragoman.wire.chat_completions.request_in import decode_request
 from dragoman.wire.chat_completions.request_out import encode_request
 from dragoman.wire.chat_completions.view import View
-from dragoman.wire.chat_completions.whole import encode_whole, native_whole
+from dragoman.wire.chat_completions.whole import encode_whole
 from dragoman.wire.upstream_errors import decode_error
 
 __all__ = [
@@ -27,5 +28,4 @@ __all__ = [
     "encode_error",
     "encode_request",
     "encode_whole",
-    "native_whole",
 ]

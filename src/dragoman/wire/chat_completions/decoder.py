@@ -11,25 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
-from dragoman.core.assemble import Flow
-from dragoman.core.events import (
-    Event,
-    Finished,
-    Incomplete,
-    IncompleteReason,
-    Noted,
-    RawFrame,
-    ReasoningDelta,
-    Started,
-    TextDelta,
-)
+from dragoman.core.events import Event, Failed, Noted, RawFrame, ReasoningDelta, Started, TextDelta
 from dragoman.core.messages import ProviderState
-from dragoman.core.notes import Note
 from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
-from dragoman.wire.chat_completions.reasoning import Details, Snapshots, details_list, details_text
+from dragoman.wire.chat_completions.finish import read_finish
+from dragoman.wire.chat_completions.found import take_annotations, take_failure, take_pages
+from dragoman.wire.chat_completions.inline import InlineThinking
+from dragoman.wire.chat_completions.prose import Prose
 from dragoman.wire.chat_completions.shapes import (
     ABSENT,
     CallPart,
@@ -44,19 +36,6 @@ from dragoman.wire.chat_completions.usage import read_usage
 from dragoman.wire.lenient import read_json
 from dragoman.wire.upstream_errors import base_resp_error, error_event, stream_error
 
-_INCOMPLETE: dict[str, IncompleteReason] = {
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "repetition_truncation": "repetition",
-    "content_filter": "content_filter",
-    "sensitive": "content_filter",
-    "refusal": "content_filter",
-    "model_context_window_exceeded": "context_window",
-}
-_BROKEN = frozenset({"network_error", "insufficient_system_resource", "error"})
-_WHOLE = frozenset({"stop", "tool_calls", "function_call", "stop_sequence"})
-
 
 class Decoder(StreamDecoder):
     """One upstream answer."""
@@ -67,12 +46,7 @@ class Decoder(StreamDecoder):
         super().__init__(context)
         self._started = False
         self._finish: str | None = None
-        self._text = Snapshots("never" if context.cumulative == "never" else "detect")
-        self._thought = Snapshots(context.cumulative)
-        self._details: Details | None = None
-        self._late: list[Any] = []
-        self._empty = False
-        self._thinking = False
+        self._prose = Prose(context, self.assembler)
         self._refused = False
 
     # -- framing
@@ -89,7 +63,14 @@ class Decoder(StreamDecoder):
     def on_events(self, items: list[tuple[str, bytes]], out: list[Event]) -> None:
         """Text that follows text, and thinking that follows thinking, is most of every stream: it takes a short way,
         which gives the very events of the long one."""
-        flow = self._flow()
+        if self.context.native:
+            super().on_events(items, out)
+            return
+        prose = self._prose
+        if prose.tags is not None:
+            self._tagged_events(prose.tags, items, out)
+            return
+        flow = prose.flow() if self._finish is None else None
         for name, data in items:
             if flow is not None and not name:
                 text = plain_delta(data, flow.thinking)
@@ -100,16 +81,23 @@ class Decoder(StreamDecoder):
             self._one(name, data, out)
             if self.ended:
                 return
-            flow = self._flow()
+            flow = prose.flow() if self._finish is None else None
 
-    def _flow(self) -> Flow | None:
-        """The block that a plain delta would only grow; None where anything has to be decided first."""
-        if self._finish is not None or self._details is not None or self.context.native:
-            return None
-        flow = self.assembler.flow()
-        if flow is None or not (self._thought if flow.thinking else self._text).plain or self._thought.held:
-            return None
-        return flow
+    def _tagged_events(self, tags: InlineThinking, items: list[tuple[str, bytes]], out: list[Event]) -> None:
+        """The short way where thinking may stand in the text: for pieces without marks that could mean something."""
+        prose = self._prose
+        flow, field = prose.tagged_flow(tags) if self._finish is None else (None, False)
+        for name, data in items:
+            if flow is not None and not name:
+                text = plain_delta(data, field)
+                if text and tags.grows(text, flow, field):
+                    flow.parts.append(text)
+                    out.append(ReasoningDelta(text) if flow.thinking else TextDelta(text))
+                    continue
+            self._one(name, data, out)
+            if self.ended:
+                return
+            flow, field = prose.tagged_flow(tags) if self._finish is None else (None, False)
 
     def _done(self, out: list[Event]) -> None:
         if self._finish is not None:
@@ -150,6 +138,8 @@ class Decoder(StreamDecoder):
             return
         choice = chunk.choices[0]
         message = choice.message or choice.delta
+        if chunk.web_search is not ABSENT:
+            self._pages(chunk.web_search, out)
         if message is not None:
             if message.tool_calls:
                 for position, call in enumerate(message.tool_calls):
@@ -173,6 +163,8 @@ class Decoder(StreamDecoder):
             return
         if not self._started and (choices or chunk.id):
             self._start(chunk, out)
+        if chunk.web_search is not ABSENT:
+            self._pages(chunk.web_search, out)
         if choices:
             choice = choices[0]
             if self._finish is None and not choice.index:
@@ -219,6 +211,12 @@ class Decoder(StreamDecoder):
             self.bad_usage(wrong, out)
             if self.ended:
                 return
+        tags = self._prose.tags
+        if tags is not None and tags.held:
+            if self._finish is None:
+                self.saw_usage(usage, tags.later)
+                return
+            tags.release(out, over=True)
         self.saw_usage(usage, out)
 
     # -- one delta
@@ -229,40 +227,47 @@ class Decoder(StreamDecoder):
         if calls and self.assembler.open_call:
             self._calls(calls, out)
             calls = None
+        if delta.annotations or delta.error_message:
+            self._search(delta, out)
         if (
             delta.reasoning_content is not None
             or delta.reasoning is not None
             or delta.reasoning_details is not ABSENT
             or delta.reasoning_text is not None
         ):
-            self._reason(delta, out)
-        content = delta.content
-        if content:
-            if self._details is not None or self._thought.held:
-                self._settle_thought(out)
-            if not self._text.plain:
-                content = self._text.take(content)
-            self.assembler.text(content, out)
+            self._prose.reason(delta, out)
+        if delta.content:
+            self._prose.text(delta.content, out)
         if calls:
             self._calls(calls, out)
         if delta.annotations is not None or delta.function_call is not None or delta.refusal is not None:
             self._rare(delta, out)
 
+    def _search(self, delta: Delta, out: list[Event]) -> None:
+        """What the vendor's own search found, or why it found nothing; citations stay for the text."""
+        self._prose.settle(out)
+        delta.annotations = take_annotations(delta.annotations or [], self.assembler, out)
+        if delta.error_message:
+            take_failure(delta.error_message, self.assembler, out)
+
+    def _pages(self, raw: Raw, out: list[Event]) -> None:
+        self._prose.settle(out)
+        take_pages(raw, self.assembler, out)
+
     def _rare(self, delta: Delta, out: list[Event]) -> None:
         for note in delta.annotations or ():
-            if sent(note):
-                self.assembler.annotation(note.copy(), out)
+            self.assembler.annotation(note, out)
         if delta.refusal:
-            self._settle(out)
+            self._prose.settle(out)
             self._refused = True
             self.assembler.text(delta.refusal, out)
         legacy = delta.function_call
         if legacy is not None:
-            self._settle(out)
+            self._prose.settle(out)
             self.assembler.call(out, index=0, name=legacy.name, arguments=legacy.arguments)
 
     def _calls(self, calls: list[CallPart], out: list[Event]) -> None:
-        self._settle(out)
+        self._prose.settle(out)
         for part in calls:
             state = None
             if part.extra_content is not ABSENT and sent(part.extra_content):
@@ -290,98 +295,26 @@ class Decoder(StreamDecoder):
                 kind="custom" if part.type == "custom" else "function",
             )
 
-    # -- reasoning
-
-    def _reason(self, delta: Delta, out: list[Event]) -> None:
-        """Details first, then the plain fields in their order; an empty one never hides a later one."""
-        if delta.reasoning_details is not ABSENT and sent(delta.reasoning_details):
-            items = details_list(delta.reasoning_details)
-            if items and self._detail(items, out):
-                return
-        plain = delta.reasoning_content or delta.reasoning or delta.reasoning_text
-        if not plain:
-            self._empty = self._empty or "" in (delta.reasoning_content, delta.reasoning, delta.reasoning_text)
-            return
-        self._settle_text(out)
-        self._thinking = True
-        if not self._thought.plain:
-            plain = self._thought.take(plain)
-        self.assembler.reasoning(plain, out)
-
-    def _detail(self, items: list[Any], out: list[Event]) -> bool:
-        """Takes structured details; whether they held text. Sealed details that come after text wait for the end."""
-        visible = bool(details_text(items))
-        if not visible and self.assembler.blocks and not self.assembler.in_reasoning:
-            self._late.extend(items)
-            return False
-        self._settle_text(out)
-        self._thinking = True
-        shown = self._builder(out).add(items)
-        self.assembler.reasoning(shown, out)
-        return visible
-
-    def _builder(self, out: list[Event]) -> Details:
-        context = self.context
-
-        def make() -> Details:
-            return Details(context.provider, context.family, context.cumulative)
-
-        builder = self.assembler.reasoning_builder(make, out)
-        assert isinstance(builder, Details)
-        self._details = builder
-        return builder
-
-    def _settle(self, out: list[Event]) -> None:
-        """Lets out what a snapshot detection still holds, before something else comes."""
-        self._settle_thought(out)
-        self._settle_text(out)
-
-    def _settle_thought(self, out: list[Event]) -> None:
-        if self._thought.held:
-            self.assembler.reasoning(self._thought.release(), out)
-        if self._details is not None:
-            self.assembler.reasoning(self._details.release(), out)
-            self._details = None
-
-    def _settle_text(self, out: list[Event]) -> None:
-        if self._text.held:
-            self.assembler.text(self._text.release(), out)
-
     # -- the end
 
     def close_blocks(self, out: list[Event], *, complete: bool) -> None:
-        """Closes what is open; sealed details and a present but empty reasoning are told of last."""
+        """Closes what is open; reasoning that was there but empty is told of last."""
         if not self._started:
             self._started = True
             out.append(Started())
-        self._settle(out)
-        if self._late:
-            self.assembler.finish(out, complete=complete)
-            self._builder(out).add(self._late)
-            self._late = []
-        super().close_blocks(out, complete=complete)
-        if self._empty and not self._thinking and self.assembler.called:
+        self._prose.close(out, complete=complete)
+        if self._prose.empty_thought and self.assembler.called:
             self.assembler.reasoning_empty(out)
 
     def _conclude(self, out: list[Event]) -> None:
         """The terminal event that the finish reason stands for."""
-        raw = self._finish or ""
-        if raw in _BROKEN:
-            self.fail(ErrorInfo("server", f"the upstream broke its answer off: {raw}"), out)
-            return
-        reason = _INCOMPLETE.get(raw)
-        if reason is None and self._refused:
-            reason = "content_filter"
-        if reason is not None:
-            message = None
-            if reason == "repetition":
-                message = "the upstream cut the answer because it repeated itself"
-                out.append(Noted(Note("repetition_cut", "", message)))
-            self.finish(Incomplete(reason, raw, message=message), out)
-            return
-        if raw not in _WHOLE:
-            out.append(Noted(Note("unexpected_status", "", f"the upstream's finish reason was {raw[:80]!r}")))
-        self.finish(Finished("tool_calls" if self.assembler.called else "stop", raw), out)
+        end, note = read_finish(self._finish or "", called=self.assembler.called, refused=self._refused)
+        if note is not None:
+            out.append(Noted(note))
+        if isinstance(end, Failed):
+            self.fail(end.error, out)
+        else:
+            self.finish(end, out)
 
 
 def _value(data: bytes) -> Any:
@@ -399,14 +332,5 @@ def decode_whole(body: bytes, context: DecodeContext) -> list[Event]:
     if body.lstrip()[:5] in (b"data:", b"event") or body.lstrip()[:1] == b":":
         decoder = Decoder(context)
         return decoder.feed(body) + decoder.end()
-    whole = DecodeContext(
-        context.provider,
-        context.family,
-        context.turn,
-        context.mint,
-        context.native,
-        context.strict_usage,
-        "never",
-        context.reasoning_details,
-    )
+    whole = msgspec.structs.replace(context, cumulative="never")
     return Decoder(whole).whole(body)

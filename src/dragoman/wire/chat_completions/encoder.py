@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from dragoman.core.citations import is_placed, read_citation
 from dragoman.core.events import (
     AnnotationSeen,
     ArgumentsDelta,
@@ -22,31 +23,23 @@ from dragoman.core.events import (
     Finished,
     Incomplete,
     Noted,
-    RawFrame,
     ReasoningDelta,
     TextDelta,
     UsageSeen,
 )
-from dragoman.core.messages import ToolCall
+from dragoman.core.messages import Text, ToolCall
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
-from dragoman.wire.base import Mint
+from dragoman.wire.base import Frame, Mint, missing_arguments
 from dragoman.wire.chat_completions.errors import encode_error
+from dragoman.wire.chat_completions.finish import finish_reason
 from dragoman.wire.chat_completions.usage import write_usage
 from dragoman.wire.chat_completions.view import View
 
-Frame = tuple[str, bytes]
 DONE: Frame = ("", b"[DONE]")
 
 _json = msgspec.json.encode
 _END = b'},"finish_reason":null}]}'
-
-
-def finish_reason(end: Finished | Incomplete) -> str:
-    """The protocol's word for an end that is no failure."""
-    if isinstance(end, Finished):
-        return "tool_calls" if end.reason == "tool_calls" else "stop"
-    return "content_filter" if end.reason == "content_filter" else "length"
 
 
 def notes_frame(notes: list[Note]) -> Frame:
@@ -55,16 +48,26 @@ def notes_frame(notes: list[Note]) -> Frame:
     return (":", b"dragoman-notes " + json.dumps(items, separators=(",", ":")).encode("ascii"))
 
 
-def citation(data: Raw) -> Raw:
-    """A citation in this protocol's form. Some vendors send its fields flat beside `type`."""
-    try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+def citation(data: Raw, before: int, length: int) -> Raw:
+    """A citation in this protocol's form, whose positions count from the start of the whole message.
+
+    before: characters of the text blocks before this one. length: of this one; all of it is cited by a citation that
+    names no place. What is no citation of a web page stays as it is.
+    """
+    found = read_citation(data)
+    if found is None:
         return data
-    if not isinstance(value, dict) or value.get("type") != "url_citation" or "url_citation" in value:
-        return data
-    fields = {key: item for key, item in value.items() if key != "type"}
-    fields = {"start_index": 0, "end_index": 0, "title": "", **fields}
+    if not before and found.title and found.end is not None and b'"url_citation":{' in bytes(data):
+        return data  # it is in form, and may say more than we read
+    start, end = (found.start, found.end) if found.start is not None and found.end is not None else (0, length)
+    fields: dict[str, Any] = {
+        "start_index": before + start,
+        "end_index": before + end,
+        "title": found.title,
+        "url": found.url,
+    }
+    if found.text:
+        fields["summary"] = found.text
     return Raw(_json({"type": "url_citation", "url_citation": fields}))
 
 
@@ -93,6 +96,8 @@ class Encoder:
         self._gap = False
         self._notes: list[Note] = []
         self._usage: Usage | None = None
+        self._before = 0  # characters of the text blocks that are closed
+        self._cited: list[Raw] = []
 
     def preamble(self) -> list[Frame]:
         """The chunk that tells the role. Given once."""
@@ -115,7 +120,7 @@ class Encoder:
             elif kind is ArgumentsDelta:
                 out.append(("", self._arguments + _json(event.text) + self._arguments_end))  # type: ignore[union-attr]
             elif kind is BlockEnd:
-                continue
+                self._end(event, out)  # type: ignore[arg-type]
             else:
                 self._other(event, out)
         return out
@@ -138,7 +143,10 @@ class Encoder:
             else:
                 self._gap = self._thinking
         elif isinstance(event, AnnotationSeen):
-            out.append(("", self._start + b'"annotations":[' + bytes(citation(event.data)) + b"]" + _END))
+            if is_placed(event.data) and not self._cited:
+                self._annotation(citation(event.data, self._before, 0), out)
+            else:
+                self._cited.append(event.data)
         elif isinstance(event, Noted):
             self._notes.append(event.note)
         elif isinstance(event, UsageSeen):
@@ -149,6 +157,20 @@ class Encoder:
             self.ended = True
         elif isinstance(event, Finished | Incomplete):
             self._finish(event, out)
+
+    def _end(self, event: BlockEnd, out: list[Frame]) -> None:
+        """Citations that name no place can be told only when their text is whole."""
+        block = event.block
+        if type(block) is ToolCall and event.complete and (missing := missing_arguments(block)):
+            out.append(("", self._arguments + _json(missing) + self._arguments_end))
+        elif type(block) is Text:
+            for data in self._cited:
+                self._annotation(citation(data, self._before, len(block.text)), out)
+            self._cited = []
+            self._before += len(block.text)
+
+    def _annotation(self, data: Raw, out: list[Frame]) -> None:
+        out.append(("", self._start + b'"annotations":[' + bytes(data) + b"]" + _END))
 
     def _call(self, call: ToolCall, out: list[Frame]) -> None:
         """The first fragment of a call: the only one with id, type and name."""
@@ -185,65 +207,3 @@ class Encoder:
     def _tail_notes(self, out: list[Frame]) -> None:
         if self._notes:
             out.append(notes_frame(self._notes))
-
-
-class NativeEncoder:
-    """The vendor's own frames with only `model` and the response id touched; its end is still ours to guard.
-
-    `[DONE]` goes out when the canonical stream ended well, whether or not the vendor sent it; a failure of which the
-    vendor told nothing gets our own error object.
-    """
-
-    def __init__(self, view: View, mint: Mint, now: int, id: str = "") -> None:
-        self.ended = False
-        self._view = view
-        self._patch: dict[str, Raw] = {"model": Raw(_json(view.model))}
-        if id:
-            self._patch["id"] = Raw(_json(id))
-        self._told_error = False
-
-    def preamble(self) -> list[Frame]:
-        """Nothing: the vendor's first frame opens the stream."""
-        return []
-
-    def keepalive(self) -> list[Frame]:
-        """Nothing: a comment must do."""
-        return []
-
-    def encode(self, events: list[Event]) -> list[Frame]:
-        """The frames for these events."""
-        out: list[Frame] = []
-        for event in events:
-            if self.ended:
-                break
-            if isinstance(event, RawFrame):
-                self._frame(event, out)
-            elif isinstance(event, Finished | Incomplete):
-                out.append(DONE)
-                self.ended = True
-            elif isinstance(event, Failed):
-                if not self._told_error:
-                    out.append(("", encode_error(event.error)))
-                self.ended = True
-        return out
-
-    def _frame(self, frame: RawFrame, out: list[Frame]) -> None:
-        if frame.data[:6] == b"[DONE]" or self._told_error:
-            return
-        try:
-            fields = msgspec.json.decode(frame.data, type=dict[str, Raw])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return
-        error = fields.get("error")
-        self._told_error = frame.name == "error" or (error is not None and bytes(error) != b"null")
-        if not self._view.include_usage and bytes(fields.get("choices", b"")) == b"[]" and not self._told_error:
-            return
-        out.append((frame.name, patched(fields, self._patch)))
-
-
-def patched(fields: dict[str, Raw], patch: dict[str, Raw]) -> bytes:
-    """The object with the patch's fields replaced where it has them."""
-    for name, value in patch.items():
-        if name in fields:
-            fields[name] = value
-    return _json(fields)

@@ -24,7 +24,7 @@ from dragoman.core.messages import (
     ToolResult,
 )
 from dragoman.errors import InvalidRequest
-from dragoman.wire.chat_completions.media import AUDIO_TYPES, read_data_url
+from dragoman.wire.chat_completions.media import Audio, File, Url, missing, read_audio, read_file, read_link
 from dragoman.wire.chat_completions.reasoning import details_list, details_text
 from dragoman.wire.chat_completions.shapes import ABSENT, sent
 from dragoman.wire.parse import present, read
@@ -39,36 +39,19 @@ _ROLES: dict[str, Role] = {
 }
 
 
-class _Url(msgspec.Struct):
-    url: str
-    detail: str | None = None
-
-
-class _Audio(msgspec.Struct):
-    data: str
-    format: str | None = None
-
-
-class _File(msgspec.Struct):
-    file_data: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
-    url: str | None = None
-
-
 class _Part(msgspec.Struct):
     type: str
     text: str | None = None
     refusal: str | None = None
     thinking: str | None = None
     reasoning: str | None = None
-    image_url: str | _Url | None = None
-    input_audio: _Audio | None = None
-    video_url: str | _Url | None = None
+    image_url: str | Url | None = None
+    input_audio: Audio | None = None
+    video_url: str | Url | None = None
     fps: Raw = ABSENT
     media_resolution: Raw = ABSENT
-    file: _File | None = None
-    file_url: str | _Url | None = None
+    file: File | None = None
+    file_url: str | Url | None = None
     cache_control: Raw = ABSENT
 
 
@@ -153,7 +136,7 @@ def _part(part: _Part, path: str) -> Text | Media | Reasoning | None:
     kind = part.type
     if kind in ("text", "input_text", "output_text"):
         if part.text is None:
-            raise _missing(path, "text")
+            raise missing(path, "text")
         return Text(part.text, cache=cache) if part.text else None
     if kind == "refusal":
         return Text(part.refusal or part.text or "", refusal=True)
@@ -161,70 +144,19 @@ def _part(part: _Part, path: str) -> Text | Media | Reasoning | None:
         thought = part.thinking or part.reasoning or part.text
         return Reasoning(thought) if thought else None
     if kind in ("image_url", "input_image"):
-        return _linked("image", part.image_url, path, "image_url", cache)
+        return read_link("image", part.image_url, path, "image_url", cache)
     if kind == "video_url":
         options = {k: v for k, v in (("fps", part.fps), ("media_resolution", part.media_resolution)) if sent(v)}
-        media = _linked("video", part.video_url, path, "video_url", cache)
-        return msgspec.structs.replace(media, options=Raw(msgspec.json.encode(options))) if options else media
+        raw = Raw(msgspec.json.encode(options)) if options else None
+        return read_link("video", part.video_url, path, "video_url", cache, raw)
     if kind == "file_url":
-        return _linked("document", part.file_url, path, "file_url", cache)
+        return read_link("document", part.file_url, path, "file_url", cache)
     if kind == "input_audio":
-        return _audio(part, path, cache)
+        return read_audio(part.input_audio, path, cache)
     if kind in ("file", "input_file"):
-        return _file(part, path, cache)
+        return read_file(part.file, path, cache)
     message = f"{path}.type {kind!r} is unknown; use text, image_url, input_audio, video_url, file or refusal"
     raise InvalidRequest(message, param=f"{path}.type")
-
-
-def _missing(path: str, field: str) -> InvalidRequest:
-    where = f"{path}.{field}"
-    return InvalidRequest(f"{where} is missing; a part of this type needs it", param=where)
-
-
-def _linked(kind: Any, link: str | _Url | None, path: str, field: str, cache: Raw | None) -> Media:
-    if link is None:
-        raise _missing(path, field)
-    url, detail = (link, None) if isinstance(link, str) else (link.url, link.detail)
-    if not url:
-        raise InvalidRequest(f"{path}.{field}.url must not be empty", param=f"{path}.{field}.url")
-    inline = read_data_url(url)
-    if inline is None:
-        return Media(kind, url=url, detail=detail, cache=cache)
-    return Media(kind, data=inline[1], media_type=inline[0], detail=detail, cache=cache)
-
-
-def _audio(part: _Part, path: str, cache: Raw | None) -> Media:
-    audio = part.input_audio
-    if audio is None or not audio.data:
-        raise _missing(path, "input_audio.data")
-    if audio.data.startswith(("https://", "http://")):
-        return Media("audio", url=audio.data, media_type=_audio_type(audio.format), cache=cache)
-    inline = read_data_url(audio.data)
-    if inline is not None:
-        return Media("audio", data=inline[1], media_type=inline[0], cache=cache)
-    return Media("audio", data=audio.data, media_type=_audio_type(audio.format), cache=cache)
-
-
-def _audio_type(word: str | None) -> str | None:
-    return None if not word else AUDIO_TYPES.get(word, f"audio/{word}")
-
-
-def _file(part: _Part, path: str, cache: Raw | None) -> Media:
-    file = part.file
-    if file is None or not (file.file_data or file.file_id or file.url):
-        raise _missing(path, "file.file_data")
-    data = file.file_data
-    inline = read_data_url(data) if data else None
-    media_type, body = inline if inline is not None else (None, data or None)
-    return Media(
-        "document",
-        url=file.url,
-        data=body,
-        media_type=media_type,
-        file_id=file.file_id,
-        name=file.filename,
-        cache=cache,
-    )
 
 
 # -- assistant and tool messages
@@ -273,10 +205,10 @@ def _call(call: _CallIn, path: str, position: int, index: int) -> ToolCall:
         state = ProviderState("", "", "chat", call.extra_content.copy())
     if call.type == "custom" or (call.custom is not None and call.function is None):
         if call.custom is None:
-            raise _missing(path, "custom")
+            raise missing(path, "custom")
         return ToolCall(id, call.custom.name, call.custom.input, "custom", state=state)
     if call.function is None:
-        raise _missing(path, "function")
+        raise missing(path, "function")
     return ToolCall(id, call.function.name, _arguments(call.function), state=state)
 
 

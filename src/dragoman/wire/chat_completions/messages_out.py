@@ -22,10 +22,12 @@ from dragoman.core.messages import (
     join_reasoning,
 )
 from dragoman.core.profile import Profile
-from dragoman.wire.chat_completions.media import audio_word, data_url
-from dragoman.wire.chat_completions.reasoning import details_list
+from dragoman.wire.chat_completions.inline import inline_text
+from dragoman.wire.chat_completions.media import write_media
+from dragoman.wire.chat_completions.reasoning import details_list, details_of
 
 _NOTHING_SAID = "(empty)"
+_NO_OUTPUT = "(no output)"
 _BESIDE_MEDIA = "See the attached media."
 
 
@@ -107,7 +109,7 @@ def _parts(blocks: tuple[Any, ...], profile: Profile) -> list[dict[str, Any]]:
         if isinstance(block, Text) and block.text:
             parts.append(_text_part(block, profile))
         elif isinstance(block, Media):
-            parts.append(_mark(_media(block, profile), block.cache, profile))
+            parts.append(_mark(write_media(block, profile), block.cache, profile))
         elif isinstance(block, ToolReference):
             parts.append({"type": "text", "text": _reference(block)})
     return parts
@@ -117,64 +119,32 @@ def _reference(block: ToolReference) -> str:
     return f"The tool {block.name} is now available."
 
 
-def _media(block: Media, profile: Profile) -> dict[str, Any]:
-    if block.kind == "audio":
-        return {"type": "input_audio", "input_audio": _audio(block, profile)}
-    url = block.url or data_url(block.media_type, block.data or "")
-    if block.kind == "image":
-        image: dict[str, Any] = {"url": url}
-        if block.detail is not None:
-            image["detail"] = block.detail
-        return {"type": "image_url", "image_url": image}
-    if block.kind == "video":
-        video: dict[str, Any] = {"type": "video_url", "video_url": {"url": url}}
-        return {**video, **_options(block.options)}
-    if block.text is not None and block.data is None and block.url is None and block.file_id is None:
-        return {"type": "text", "text": block.text}
-    if block.url is not None:
-        return {"type": "file_url", "file_url": {"url": block.url}}
-    file: dict[str, Any] = {}
-    if block.data is not None:
-        file["file_data"] = data_url(block.media_type, block.data) if block.media_type else block.data
-    if block.file_id is not None:
-        file["file_id"] = block.file_id
-    if block.name is not None:
-        file["filename"] = block.name
-    return {"type": "file", "file": file}
-
-
-def _audio(block: Media, profile: Profile) -> dict[str, Any]:
-    """The protocol wants bare base64 and a format word; some vendors document a URL or a data URL instead."""
-    if block.url is None and profile.audio_data_url:
-        return {"data": data_url(block.media_type or "audio/wav", block.data or "")}
-    audio: dict[str, Any] = {"data": block.url or block.data or ""}
-    if block.media_type is not None:
-        audio["format"] = audio_word(block.media_type)
-    return audio
-
-
-def _options(raw: Raw | None) -> dict[str, Raw]:
-    if raw is None:
-        return {}
-    try:
-        return msgspec.json.decode(raw, type=dict[str, Raw])
-    except msgspec.DecodeError:
-        return {}
-
-
 # -- assistant and tools
 
 
 def _assistant(message: Message, profile: Profile) -> dict[str, Any]:
     calls = [_call(block, profile) for block in message.content if isinstance(block, ToolCall)]
-    content = _texts(message, profile, "")
+    content, thoughts = _said(message, profile)
     if not content and calls and profile.null_content:
         content = None
     out: dict[str, Any] = {"role": "assistant", "content": content}
-    _reasoning([b for b in message.content if isinstance(b, Reasoning)], profile, out)
+    _reasoning(thoughts, profile, out)
     if calls:
         out["tool_calls"] = calls
     return out
+
+
+def _said(message: Message, profile: Profile) -> tuple[Any, list[Reasoning]]:
+    """An assistant's content, and the thinking that is told beside it.
+
+    Thinking that came inline goes back inline, byte for byte and at its place among the text.
+    """
+    thoughts = [b for b in message.content if isinstance(b, Reasoning)]
+    raw = {id(b): text for b in thoughts if profile.think_tags and (text := inline_text(b)) is not None}
+    if not raw:
+        return _texts(message, profile, ""), thoughts
+    said = [raw.get(id(b)) or (b.text if isinstance(b, Text) else "") for b in message.content]
+    return "".join(said), [b for b in thoughts if id(b) not in raw]
 
 
 def _reasoning(blocks: list[Reasoning], profile: Profile, out: dict[str, Any]) -> None:
@@ -184,17 +154,34 @@ def _reasoning(blocks: list[Reasoning], profile: Profile, out: dict[str, Any]) -
     text = join_reasoning(blocks)
     field = profile.reasoning_field
     if profile.reasoning_details or field == "reasoning_details":
-        details = [b.state.data for b in blocks if b.state is not None and b.state.wire == "chat"]
-        if details:
-            out["reasoning_details"] = details[0] if len(details) == 1 else _concatenated(details)
+        kept = [
+            details_of(b.state.data)
+            for b in blocks
+            if b.state is not None and b.state.wire == "chat" and bytes(b.state.data) and inline_text(b) is None
+        ]
+        if kept:
+            out["reasoning_details"] = kept[0][0] if len(kept) == 1 else _concatenated([raw for raw, _ in kept])
+            beside = next((name for _, name in kept if name), "")
             if field == "reasoning_details":
+                if beside and text:
+                    out[beside] = text
                 return
     if text is None:
         return
     if field == "reasoning_details":
-        out[field] = [{"type": "reasoning.text", "id": "reasoning-text-1", "index": 0, "text": text}] if text else []
+        out[field] = _as_details(text, profile)
     else:
         out[field] = text
+
+
+def _as_details(text: str, profile: Profile) -> list[dict[str, Any]]:
+    """Plain text in the form of details, for a vendor that reads only these."""
+    if not text:
+        return []
+    entry: dict[str, Any] = {"type": "reasoning.text", "id": "reasoning-text-1"}
+    if profile.details_format:
+        entry["format"] = profile.details_format
+    return [{**entry, "index": 0, "text": text}]
 
 
 def _concatenated(details: list[Raw]) -> list[Any]:
@@ -229,6 +216,8 @@ def _result(result: ToolResult, profile: Profile) -> dict[str, Any]:
             elif isinstance(part, ToolReference):
                 pieces.append(_reference(part))
         out["content"] = "\n".join(piece for piece in pieces if piece)
+    if profile.needs_content and (not out["content"] or (isinstance(out["content"], str) and out["content"].isspace())):
+        out["content"] = _NO_OUTPUT
     if result.name and profile.tool_result_names:
         out["name"] = result.name
     return out

@@ -15,9 +15,9 @@ from msgspec import Raw
 from dragoman.core.request import Effort, ReasoningAsk, Request, ResponseFormat
 from dragoman.errors import InvalidRequest
 from dragoman.wire.chat_completions.messages_in import read_messages
-from dragoman.wire.chat_completions.tools_in import read_tool_choice, read_tools
+from dragoman.wire.chat_completions.tools_in import SEARCH_OPTIONS, read_tool_choice, read_tools, with_search
 from dragoman.wire.chat_completions.view import View
-from dragoman.wire.parse import absent, present, read, read_object
+from dragoman.wire.parse import absent, check_kinds, present, read, read_object
 
 PARAMS = frozenset(
     {
@@ -43,10 +43,34 @@ PARAMS = frozenset(
         "top_logprobs",
         "user",
         "verbosity",
-        "web_search_options",
     }
 )
 """Parameters that the protocol (or a common extension of it) knows and that have no place of their own."""
+
+_KINDS = {
+    "audio": "object",
+    "cache_prompt": "boolean",
+    "frequency_penalty": "number",
+    "logit_bias": "object",
+    "logprobs": "boolean or number",
+    "metadata": "object",
+    "min_p": "number",
+    "modalities": "list",
+    "prediction": "object",
+    "presence_penalty": "number",
+    "prompt_cache_key": "string",
+    "prompt_cache_retention": "string",
+    "repetition_penalty": "number",
+    "safety_identifier": "string",
+    "seed": "number",
+    "service_tier": "string",
+    "thinking_budget": "number",
+    "top_k": "number",
+    "top_logprobs": "number",
+    "user": "string",
+    "verbosity": "string",
+}
+"""Their JSON types."""
 
 _OWN = frozenset(
     {
@@ -70,6 +94,7 @@ _OWN = frozenset(
         "tool_choice",
         "tools",
         "top_p",
+        SEARCH_OPTIONS,
     }
 )
 
@@ -127,7 +152,8 @@ def decode_request(body: bytes) -> tuple[Request, View]:
     if not model:
         raise InvalidRequest("model is missing; name the model that is to answer", param="model")
     _refuse(fields)
-    tools = read_tools(fields.slice("tools"))
+    check_kinds(fields.raw, _KINDS)
+    tools = with_search(read_tools(fields.slice("tools")), fields.slice(SEARCH_OPTIONS))
     stream = bool(fields.get("stream", bool, False))
     options = fields.get("stream_options", _StreamOptions)
     request = Request(

@@ -17,6 +17,7 @@ from dragoman.core.request import Request, ResponseFormat
 from dragoman.core.shape import Shape, Thinking
 from dragoman.core.tools import Tool, ToolChoice, ToolRef
 from dragoman.wire.chat_completions.messages_out import write_messages
+from dragoman.wire.chat_completions.tools_in import SEARCH_OPTIONS
 
 _OFF_WORD = "none"
 
@@ -25,8 +26,12 @@ def encode_request(request: Request, shape: Shape) -> bytes:
     """The upstream body."""
     profile = shape.profile
     body: dict[str, Any] = {"model": shape.model, "messages": write_messages(request.messages, profile)}
-    if request.tools:
-        body["tools"] = [_tool(tool, profile) for tool in request.tools]
+    tools = [tool for tool in request.tools if tool.hosted_type != SEARCH_OPTIONS]
+    for tool in request.tools:
+        if tool.hosted_type == SEARCH_OPTIONS and tool.options is not None:
+            body[SEARCH_OPTIONS] = tool.options
+    if tools:
+        body["tools"] = [_tool(tool, profile) for tool in tools]
         if request.parallel_tool_calls is not None and profile.parallel_tool_calls:
             body["parallel_tool_calls"] = request.parallel_tool_calls
     _choice(request, profile, body)
@@ -37,6 +42,8 @@ def encode_request(request: Request, shape: Shape) -> bytes:
         body["stream"] = True
         if profile.stream_usage:
             body["stream_options"] = {"include_usage": True}
+        if profile.tool_stream and request.tools:
+            body["tool_stream"] = True
     _thinking(shape.thinking, profile, body)
     for source in (request.params, request.extra):
         for name, raw in source.items():
@@ -134,7 +141,7 @@ def _format(asked: ResponseFormat) -> dict[str, Any]:
     if asked.kind != "json_schema":
         return {"type": asked.kind}
     fields = {
-        "name": asked.name,
+        "name": asked.name or "output",  # not optional, and Messages has no name
         "description": asked.description,
         "schema": asked.schema,
         "strict": asked.strict,
@@ -152,7 +159,7 @@ def _thinking(thinking: Thinking, profile: Profile, body: dict[str, Any]) -> Non
         switched: dict[str, Any] = {"type": ("adaptive" if style == "adaptive" else "enabled") if on else "disabled"}
         if on and style == "budget" and thinking.budget is not None:
             switched["budget_tokens"] = thinking.budget
-        body["thinking"] = switched
+        body["thinking"] = {**switched, **profile.thinking_fields} if on else switched
         if on and style == "type_effort" and thinking.effort is not None:
             body["reasoning_effort"] = thinking.effort
     elif style == "effort":

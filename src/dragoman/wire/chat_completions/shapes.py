@@ -56,6 +56,8 @@ class Delta(msgspec.Struct, gc=False):
     function_call: FunctionPart | None = None
     annotations: list[Raw] | None = None
     refusal: str | None = None
+    error_message: str | None = None
+    """Why the vendor's own web search failed."""
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -78,6 +80,8 @@ class Chunk(msgspec.Struct, gc=False):
     usage: Raw = ABSENT
     error: Raw = ABSENT
     base_resp: BaseResp | None = None
+    web_search: Raw = ABSENT
+    """The pages that the vendor's own web search found, where they do not come as annotations."""
 
 
 class _PlainDelta(msgspec.Struct, gc=False):
@@ -90,6 +94,7 @@ class _PlainDelta(msgspec.Struct, gc=False):
     function_call: None = None
     annotations: None = None
     refusal: None = None
+    error_message: Literal[""] | None = None
 
 
 class _PlainChoice(msgspec.Struct, gc=False):
@@ -107,6 +112,7 @@ class _Plain(msgspec.Struct, gc=False):
     usage: None = None
     error: None = None
     base_resp: None = None
+    web_search: None = None
 
 
 _DECODE = msgspec.json.Decoder(Chunk).decode
@@ -156,6 +162,7 @@ def _lenient(data: bytes, cause: Exception) -> Chunk:
         _raw(value.get("usage")),
         _raw(value.get("error")),
         _base_resp(value.get("base_resp")),
+        _raw(value.get("web_search")),
     )
 
 
@@ -210,6 +217,7 @@ def _delta(value: dict[str, Any]) -> Delta:
         _function(legacy) if isinstance(legacy, dict) else None,
         [_raw(n) for n in notes if n is not None] if isinstance(notes, list) else None,
         _str(value.get("refusal")),
+        _str(value.get("error_message")),
     )
 
 

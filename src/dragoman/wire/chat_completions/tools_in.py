@@ -70,8 +70,21 @@ def _tool(raw: Raw, path: str) -> Tool:
         _named(custom.name, f"{path}.custom.name")
         return Tool(custom.name, "custom", custom.description, grammar=_grammar(custom.format, path), cache=cache)
     _named(tool.type, f"{path}.type")
-    kind: ToolKind = "web_search" if tool.type.startswith("web_search") else "hosted"
-    return Tool(tool.type, kind, hosted_type=tool.type, options=raw.copy())
+    search = tool.type.startswith("web_search")
+    kind: ToolKind = "web_search" if search else "hosted"
+    return Tool("web_search" if search else tool.type, kind, hosted_type=tool.type, options=raw.copy())
+
+
+SEARCH_OPTIONS = "web_search_options"
+"""The parameter that declares a web search without a tool."""
+
+
+def with_search(tools: tuple[Tool, ...], options: Raw | None) -> tuple[Tool, ...]:
+    """The tools, and the search that the parameter declares where no tool does."""
+    if options is None or any(tool.kind == "web_search" for tool in tools):
+        return tools
+    read(options, dict[str, Raw], SEARCH_OPTIONS)
+    return (*tools, Tool("web_search", "web_search", hosted_type=SEARCH_OPTIONS, options=options.copy()))
 
 
 def _named(name: str, path: str) -> None:

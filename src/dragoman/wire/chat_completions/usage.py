@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -31,11 +32,13 @@ class _Report(msgspec.Struct, gc=False):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None
+    prompt_cache_miss_tokens: int | None = None
     cached_tokens: int | None = None
     web_search_usage: _Search | None = None
     cost: Raw = Raw(b"")
 
 
+_PRICE = re.compile(r"\d{1,12}(\.\d{1,40})?([eE][-+]?\d{1,2})?")
 _DECODE = msgspec.json.Decoder(_Report).decode
 
 
@@ -59,12 +62,17 @@ def _first(*values: int | None) -> int | None:
 def _usage(report: _Report, data: bytes) -> tuple[Usage | None, str]:
     prompt_details = report.prompt_tokens_details or _PromptDetails()
     output_details = report.completion_tokens_details or _OutputDetails()
-    prompt, output = report.prompt_tokens, report.completion_tokens
-    if output is None and prompt is not None and report.total_tokens is not None:
-        output = report.total_tokens - prompt
-    cached = _first(prompt_details.cached_tokens, report.prompt_cache_hit_tokens, report.cached_tokens)
+    prompt, output, total = report.prompt_tokens, report.completion_tokens, report.total_tokens
+    hit, miss = report.prompt_cache_hit_tokens, report.prompt_cache_miss_tokens
+    if prompt is None and hit is not None and miss is not None:
+        prompt = hit + miss
+    if output is None and prompt is not None and total is not None:
+        output = total - prompt
+    cached = _first(prompt_details.cached_tokens, hit, report.cached_tokens)
     written = _first(prompt_details.cache_write_tokens, prompt_details.cache_creation_tokens)
     reasoning = output_details.reasoning_tokens
+    if prompt is not None and output is not None and reasoning and total == prompt + output + reasoning:
+        output += reasoning  # some servers count thinking beside the answer, though the total holds both
     searches = report.web_search_usage.tool_usage if report.web_search_usage else None
     counts = [prompt, output, cached, written, reasoning, searches]
     wrong = "a count is negative" if any(count is not None and count < 0 for count in counts) else ""
@@ -89,7 +97,7 @@ def _usage(report: _Report, data: bytes) -> tuple[Usage | None, str]:
 def _cost(raw: Raw) -> str | None:
     """The vendor's own price as it stands in the JSON: a number's digits are kept, no float is made of it."""
     text = bytes(raw).decode("ascii", "replace").strip('"')
-    return text if text[:1].isdigit() else None
+    return text if _PRICE.fullmatch(text) else None
 
 
 def _lenient(data: bytes) -> _Report:
@@ -117,6 +125,7 @@ def _lenient(data: bytes) -> _Report:
         ),
         _OutputDetails(count(output, "reasoning_tokens")),
         count(value, "prompt_cache_hit_tokens"),
+        count(value, "prompt_cache_miss_tokens"),
         count(value, "cached_tokens"),
         _Search(count(value.get("web_search_usage"), "tool_usage")),
         Raw(msgspec.json.encode(value.get("cost"))),
@@ -141,4 +150,6 @@ def write_usage(usage: Usage | None) -> dict[str, Any] | None:
         out["prompt_tokens_details"] = details
     if usage.reasoning is not None:
         out["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    if usage.cost is not None and _PRICE.fullmatch(usage.cost):
+        out["cost"] = Raw(usage.cost.encode())  # a router's own figure, as its clients know it
     return out

@@ -10,9 +10,10 @@ from msgspec import Raw
 from dragoman.core.events import Failed
 from dragoman.core.fold import Reply
 from dragoman.core.messages import Reasoning, Text, ToolCall
-from dragoman.wire.base import Mint
-from dragoman.wire.chat_completions.encoder import citation, finish_reason, patched
+from dragoman.wire.base import Mint, missing_arguments
+from dragoman.wire.chat_completions.encoder import citation
 from dragoman.wire.chat_completions.errors import encode_error
+from dragoman.wire.chat_completions.finish import finish_reason
 from dragoman.wire.chat_completions.usage import write_usage
 from dragoman.wire.chat_completions.view import View
 
@@ -38,7 +39,8 @@ def encode_whole(view: View, reply: Reply, mint: Mint, now: int, id: str = "") -
 def _message(reply: Reply) -> dict[str, Any]:
     blocks = reply.message.content
     thoughts = [block.text for block in blocks if isinstance(block, Reasoning) and block.text]
-    calls = [_call(block) for block in blocks if isinstance(block, ToolCall)]
+    done = reply.complete or (True,) * len(blocks)
+    calls = [_call(b, whole) for b, whole in zip(blocks, done, strict=False) if isinstance(b, ToolCall)]
     texts = [block for block in blocks if isinstance(block, Text)]
     text = "".join(block.text for block in texts)
     message: dict[str, Any] = {"role": "assistant", "content": None if calls and not text else text}
@@ -46,22 +48,18 @@ def _message(reply: Reply) -> dict[str, Any]:
         message["reasoning_content"] = "\n".join(thoughts)
     if calls:
         message["tool_calls"] = calls
-    annotations = [citation(data) for block in texts for data in block.annotations]
+    annotations: list[Raw] = []
+    before = 0
+    for block in texts:
+        annotations += [citation(data, before, len(block.text)) for data in block.annotations]
+        before += len(block.text)
     if annotations:
         message["annotations"] = annotations
     return message
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _call(call: ToolCall, whole: bool) -> dict[str, Any]:
     if call.kind == "custom":
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-
-
-def native_whole(view: View, body: bytes, id: str = "") -> bytes:
-    """The vendor's own completion object with only `model`, and the id where one is given, replaced."""
-    fields = msgspec.json.decode(body, type=dict[str, Raw])
-    patch = {"model": Raw(msgspec.json.encode(view.model))}
-    if id:
-        patch["id"] = Raw(msgspec.json.encode(id))
-    return patched(fields, patch)
+    arguments = call.arguments + (missing_arguments(call) if whole else "")
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}

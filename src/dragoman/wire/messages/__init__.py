@@ -9,7 +9,7 @@ from __future__ import annotations
 from dragoman.wire.messages.decoder import Decoder, decode_whole
 from dragoman.wire.messages.encoder import Encoder
 from dragoman.wire.messages.errors import decode_error, encode_error
-from dragoman.wire.messages.native import NativeEncoder, native_whole
+from dragoman.wire.messages.native import NativeEncoder
 from dragoman.wire.messages.request_in import View, decode_request
 from dragoman.wire.messages.request_out import encode_request
 from dragoman.wire.messages.whole import encode_count, encode_whole
@@ -26,5 +26,4 @@ __all__ = [
     "encode_error",
     "encode_request",
     "encode_whole",
-    "native_whole",
 ]

@@ -26,7 +26,9 @@ from dragoman.core.messages import (
     ToolResult,
 )
 from dragoman.errors import InvalidRequest
+from dragoman.wire.media import inline, linked
 from dragoman.wire.messages.marker import LABEL, SEAL, read_label
+from dragoman.wire.messages.search import citation_back, join_searches
 from dragoman.wire.messages.slices import compact, is_object, is_string
 from dragoman.wire.parse import absent, present, read
 
@@ -99,8 +101,8 @@ _ROLE_OF = {"tool_use": "assistant", "thinking": "assistant", "redacted_thinking
 def text_of(raw: Raw, path: str) -> Text:
     """A text block."""
     block = read(raw, _Text, path)
-    notes = () if absent(block.citations) else tuple(c.copy() for c in read(block.citations, list[Raw], path))
-    return Text(block.text, present(block.cache_control), notes)
+    cited = [] if absent(block.citations) else read(block.citations, list[Raw], path)
+    return Text(block.text, present(block.cache_control), tuple(citation_back(c.copy()) for c in cited))
 
 
 def media_of(kind: MediaKind, raw: Raw, path: str) -> Media:
@@ -117,10 +119,12 @@ def media_of(kind: MediaKind, raw: Raw, path: str) -> Media:
         if not absent(value):
             options[key] = value
     url = data = text = file_id = None
+    media_type = source.media_type
     if source.type == "base64":
-        data = _need(source.data, where, "data")
+        data, media_type = inline(_need(source.data, where, "data"), f"{where}.data", media_type)
     elif source.type == "url":
-        url = _need(source.url, where, "url")
+        found = linked(kind, _need(source.url, where, "url"), f"{where}.url", media_type=media_type)
+        url, data, media_type = found.url, found.data, found.media_type
     elif source.type == "file":
         file_id = _need(source.file_id, where, "file_id")
     elif source.type == "text" and kind == "document":
@@ -137,7 +141,7 @@ def media_of(kind: MediaKind, raw: Raw, path: str) -> Media:
         kind,
         url=url,
         data=data,
-        media_type=source.media_type,
+        media_type=media_type,
         file_id=file_id,
         name=block.title,
         text=text,
@@ -159,8 +163,8 @@ def _inner_text(raw: Raw, path: str) -> str:
     parts = []
     for index, item in enumerate(read(raw, list[Raw], path)):
         here = f"{path}[{index}]"
-        if read(item, _Kind, here).type == "text":
-            parts.append(read(item, _Text, here).text)
+        kind = read(item, _Kind, here).type
+        parts.append(read(item, _Text, here).text if kind == "text" else f"[{kind} was left out]")
     return "\n".join(parts)
 
 
@@ -261,7 +265,7 @@ def blocks_of(content: Raw, role: str, path: str) -> list[Block]:
     """The blocks of a message's content: a string or a list."""
     if is_string(content):
         return [Text(read(content, str, path))]
-    return [block_of(raw, role, f"{path}[{i}]") for i, raw in enumerate(read(content, list[Raw], path))]
+    return join_searches([block_of(raw, role, f"{path}[{i}]") for i, raw in enumerate(read(content, list[Raw], path))])
 
 
 def system_of(content: Raw, path: str) -> tuple[Text, ...]:

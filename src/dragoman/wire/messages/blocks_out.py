@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
+from dragoman.core.media_data import USUAL_TYPES, repaired
 from dragoman.core.messages import (
     Block,
     Media,
@@ -25,9 +26,12 @@ from dragoman.core.messages import (
     ToolCall,
     ToolReference,
     ToolResult,
+    WebSearch,
 )
 from dragoman.core.profile import Profile
 from dragoman.wire.messages.marker import is_ours
+from dragoman.wire.messages.search import own_citations, raw_blocks
+from dragoman.wire.messages.shown import CITATIONS
 
 Part: TypeAlias = dict[str, Any] | Raw
 
@@ -37,8 +41,6 @@ NO_CONTENT = "(no content)"
 """Stands for an empty user message."""
 BESIDE_MEDIA = "See the attachment."
 """Stands beside media where a vendor wants text with it."""
-
-_MAGIC = (("/9j/", "image/jpeg"), ("iVBOR", "image/png"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))
 
 
 def _replayed(state: ProviderState | None, profile: Profile) -> Raw | None:
@@ -57,8 +59,8 @@ def text_out(block: Text, profile: Profile) -> Part | None:
     out: dict[str, Any] = {"type": "text", "text": block.text}
     if block.cache is not None and profile.cache_marks:
         out["cache_control"] = block.cache
-    if block.annotations and profile.hosted_tools:
-        out["citations"] = list(block.annotations)
+    if block.annotations and profile.hosted_tools and (own := own_citations(block.annotations, CITATIONS)):
+        out["citations"] = own
     return out
 
 
@@ -86,31 +88,18 @@ def _source(block: Media, options: dict[str, Raw]) -> dict[str, Any]:
         return {"type": "content", "content": options["content"]}
     if block.text is not None:
         return {"type": "text", "media_type": block.media_type or "text/plain", "data": block.text}
+    block = repaired(block)
     data, kind, url = block.data, block.media_type, block.url
-    if url is not None and url.startswith("data:"):
-        head, _, data = url.partition(",")
-        kind = head[5:].split(";")[0] or kind
     if data is not None:
         if block.kind == "document" and kind is not None and kind.startswith("text/"):
             try:
                 return {"type": "text", "media_type": "text/plain", "data": base64.b64decode(data).decode()}
             except (binascii.Error, UnicodeDecodeError):
                 pass
-        return {"type": "base64", "media_type": kind or _guess(block.kind, data), "data": data}
+        return {"type": "base64", "media_type": kind or USUAL_TYPES.get(block.kind, "application/pdf"), "data": data}
     if url is not None:
         return {"type": "url", "url": url}
     return {"type": "file", "file_id": block.file_id or ""}
-
-
-def _guess(kind: str, data: str) -> str:
-    """The media type, from how the data begin."""
-    if kind == "document":
-        return "application/pdf"
-    if kind == "audio":
-        return "audio/wav"
-    if kind == "video":
-        return "video/mp4"
-    return next((name for magic, name in _MAGIC if data.startswith(magic)), "image/png")
 
 
 def thinking_out(block: Reasoning, profile: Profile) -> Part | None:
@@ -202,3 +191,11 @@ def part_out(block: Block, role: str, profile: Profile) -> Part | None:
     if isinstance(block, ToolResult):
         return result_out(block, profile)
     return media_out(block, profile) if isinstance(block, Media) else None
+
+
+def parts_out(block: Block, role: str, profile: Profile) -> list[Part]:
+    """The blocks that a canonical block is sent as: a server's web search is two, any other is one or none."""
+    if isinstance(block, WebSearch):
+        return list(raw_blocks(block)) if role == "assistant" and profile.hosted_tools else []
+    part = part_out(block, role, profile)
+    return [] if part is None else [part]

@@ -18,8 +18,10 @@ from dragoman.errors import ErrorInfo
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
 from dragoman.wire.lenient import read_json
 from dragoman.wire.messages.errors import info_of, refusal_in
+from dragoman.wire.messages.search import RESULT, USE, id_of_result, is_search
 from dragoman.wire.messages.sequence import Kind, Open, Sequence, nameless
 from dragoman.wire.messages.usage import later, usage_of
+from dragoman.wire.upstream_errors import broken_off, error_event
 
 _BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -87,10 +89,14 @@ class Decoder(StreamDecoder):
 
     def close_blocks(self, out: list[Event], *, complete: bool) -> None:
         """Closes what is open."""
+        self._start({}, out)
         self.blocks.finish(out, complete=complete, broken=not isinstance(self._end, Incomplete))
 
     def on_event(self, name: str, data: bytes, out: list[Event]) -> None:
         """Reads one event. Raises Malformed when it is not JSON."""
+        if name == "error" and b'"error"' not in data:
+            self.fail(error_event(data), out)  # only the event's name says what it is
+            return
         try:
             frame = _READ.decode(data)
         except _BAD:
@@ -108,12 +114,18 @@ class Decoder(StreamDecoder):
         if self._end is not None:
             self.finish(self._end, out)
 
+    def end(self, error: ErrorInfo | None = None) -> list[Event]:
+        """The upstream is over. A connection that breaks after the stop reason has told everything."""
+        return super().end(error if self._end is None else None)
+
     # -- events
 
     def _delta(self, index: int, delta: _Delta, out: list[Event]) -> None:
         block = self.blocks.live
         if block is None or block.index != index:
             block = self.blocks.find(index)
+            if block is None:
+                self._start({}, out)
         text = delta.text
         if text is not None and (block is None or block.kind == "text"):
             if text:
@@ -134,6 +146,7 @@ class Decoder(StreamDecoder):
     def _other(self, frame: _Frame, name: str, out: list[Event]) -> None:
         kind = frame.type
         if kind == "content_block_start":
+            self._start({}, out)
             self.block(frame.index, _fields(frame.content_block), out)
         elif kind == "content_block_stop":
             self.blocks.stop(frame.index, out)
@@ -152,16 +165,26 @@ class Decoder(StreamDecoder):
 
     def begin(self, message: dict[str, Raw], out: list[Event]) -> None:
         """The message starts."""
+        self._start(message, out)
+        self.report(message.get("usage", Raw()), out)
+
+    def _start(self, message: dict[str, Raw], out: list[Event]) -> None:
+        """Tells of the start once: with `message_start`, else before whatever comes first."""
         if not self._began:
             self._began = True
             out.append(Started(_text(message, "id"), _text(message, "model")))
-        self.report(message.get("usage", Raw()), out)
 
     def block(self, index: int, fields: dict[str, Raw], out: list[Event]) -> Open | None:
         """A block starts, perhaps with content."""
         kind = _KINDS.get(_text(fields, "type"), "opaque")
         if not fields:
             return None
+        if kind == "opaque":
+            raw = Raw(msgspec.json.encode(fields))
+            if _text(fields, "type") == RESULT and self.blocks.found(id_of_result(raw), raw, out):
+                return None
+            if _text(fields, "type") == USE and is_search(raw):
+                kind = "search"
         if kind == "call" and not _text(fields, "name"):
             nameless(out)
             return None
@@ -175,7 +198,7 @@ class Decoder(StreamDecoder):
             if text := _text(fields, "thinking"):
                 self.blocks.add(block, text, out)
             block.signature = _text(fields, "signature")
-        elif kind == "call":
+        elif kind in ("call", "search"):
             given = bytes(fields.get("input", Raw()))
             block.whole = "" if given in (b"", b"null", b"{}") else given.decode()
         return block
@@ -194,6 +217,10 @@ class Decoder(StreamDecoder):
     def decide(self, delta: _Delta, out: list[Event]) -> None:
         """The stop reason is told; the terminal event waits for `message_stop`, since usage may still come."""
         raw = delta.stop_reason or ""
+        error = broken_off(raw)
+        if error is not None:
+            self.fail(error, out)
+            return
         end = _STOPS.get(raw)
         if end is None:
             out.append(Noted(Note("unexpected_status", "stop_reason", f"the upstream ended with {raw[:80]!r}")))

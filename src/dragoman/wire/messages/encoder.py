@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from dragoman.core.events import (
     AnnotationSeen,
@@ -27,17 +28,16 @@ from dragoman.core.events import (
     TextDelta,
     UsageSeen,
 )
-from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall
+from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
-from dragoman.wire.base import Mint
+from dragoman.wire.base import Frame, Mint
 from dragoman.wire.messages.errors import encode_error
 from dragoman.wire.messages.marker import signature_of
 from dragoman.wire.messages.request_in import View
+from dragoman.wire.messages.search import raw_blocks, result_block, server_id, use_block
 from dragoman.wire.messages.shown import citation_of, hidden, redacted, stop_reason_of, tool_head
 from dragoman.wire.messages.usage import shown
-
-Frame = tuple[str, bytes]
 
 _json = msgspec.json.Encoder().encode
 _DELTA = "content_block_delta"
@@ -63,6 +63,9 @@ class Encoder:
         self._sent = False
         self._head = b""
         self._mute = False
+        self._mint = mint
+        self._search_id: Any = ""  # of the search that is open, as the client knows it
+        self._searches = 0
         self._actions: dict[type[Any], Callable[[Any, list[Frame]], None]] = {
             ReasoningDelta: self._reasoning,
             ArgumentsDelta: self._arguments,
@@ -153,6 +156,30 @@ class Encoder:
             self._called = True
             self._custom = block.kind == "custom"
             self._begin(tool_head(block), out)
+        elif type(block) is WebSearch:
+            self._search(block, out)
+
+    def _search(self, block: WebSearch, out: list[Frame]) -> None:
+        """The search is told as it begins; its result when it ends."""
+        raws = raw_blocks(block)
+        use: dict[str, Any] = use_block(block, server_id(block.id) or self._mint("srvtoolu_"))
+        if raws:
+            use = msgspec.json.decode(raws[0], type=dict[str, Raw])
+        self._search_id = use["id"]
+        self._begin({**use, "input": {}}, out)
+        self._put(b"input_json_delta", b"partial_json", _json(use["input"]).decode(), out)
+        self._finish_block(out)
+
+    def _end_search(self, block: WebSearch, complete: bool, out: list[Frame]) -> None:
+        if not self._search_id:
+            self._search(block, out)
+        raws = raw_blocks(block)
+        # Without a result the client sees that the search was cut, or that it may be gone on with.
+        if complete and block.status != "in_progress":
+            self._begin(raws[1] if len(raws) > 1 else result_block(block, self._search_id), out)
+            self._finish_block(out)
+            self._searches += block.status == "completed"
+        self._search_id = ""
 
     def _reasoning(self, event: ReasoningDelta, out: list[Frame]) -> None:
         if not self._open:
@@ -184,6 +211,8 @@ class Encoder:
             if block.wire == "messages":
                 self._begin(block.data, out)
                 self._finish_block(out)
+        elif type(block) is WebSearch:
+            self._end_search(block, event.complete, out)
         elif self._open:
             if type(block) is ToolCall:
                 self._end_call(block, event.complete, out)
@@ -233,7 +262,7 @@ class Encoder:
         delta = {
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
-            "usage": shown(self._usage, start=False),
+            "usage": shown(self._usage, start=False, searches=self._searches),
         }
         out.append(("message_delta", _json(delta)))
         out.append(("message_stop", _STOP))

@@ -19,7 +19,7 @@ from dragoman.errors import InvalidRequest
 from dragoman.wire.messages.blocks import blocks_of, system_of
 from dragoman.wire.messages.slices import is_object
 from dragoman.wire.messages.tools import choice_of, tools_of
-from dragoman.wire.parse import absent, present, read, read_object
+from dragoman.wire.parse import absent, check_kinds, present, read, read_object
 
 _HERE = frozenset(
     {
@@ -54,6 +54,19 @@ _PARAMS = frozenset(
         "speed",
     }
 )
+_KINDS = {
+    "metadata": "object",
+    "top_k": "number",
+    "service_tier": "string",
+    "cache_control": "object",
+    "container": "string or object",
+    "inference_geo": "string",
+    "context_management": "object",
+    "mcp_servers": "list",
+    "betas": "list",
+    "diagnostics": "object",
+    "speed": "string",
+}
 _LONG = "[1m]"
 T = TypeVar("T")
 
@@ -93,6 +106,7 @@ def decode_request(body: bytes, counting: bool = False) -> tuple[Request, View]:
     asked = _text(fields, "model")
     if not asked:
         raise InvalidRequest("model: name the model to use, for example provider:model", param="model")
+    check_kinds(fields, _KINDS)
     messages = _messages(fields)
     choice, parallel = choice_of(fields.get("tool_choice", Raw()))
     reasoning, format_ = _thinking(fields, notes)

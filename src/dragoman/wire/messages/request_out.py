@@ -18,7 +18,8 @@ from dragoman.core.profile import Profile
 from dragoman.core.request import Request
 from dragoman.core.shape import Shape
 from dragoman.core.tools import Tool
-from dragoman.wire.messages.blocks_out import BESIDE_MEDIA, NO_CONTENT, Part, part_out, text_out
+from dragoman.wire.messages.blocks_out import BESIDE_MEDIA, NO_CONTENT, Part, parts_out, text_out
+from dragoman.wire.messages.search import declaration
 
 SYSTEM_JOINT = "\n\n"
 """Stands between system texts where they become one string."""
@@ -67,7 +68,7 @@ def _conversation(messages: Sequence[Message], profile: Profile) -> tuple[Any, l
                 turns.append(("system", [p for t in texts if (p := text_out(t, profile)) is not None]))
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        parts = [p for block in message.content if (p := part_out(block, role, profile)) is not None]
+        parts = [p for block in message.content for p in parts_out(block, role, profile)]
         if role == "assistant" and not parts:
             continue
         if message.role == "tool" and [turn[0] for turn in turns[-2:]] == ["assistant", "system"]:
@@ -141,7 +142,9 @@ def _tools(request: Request, profile: Profile, body: dict[str, Any]) -> None:
 
 def _tool(tool: Tool, profile: Profile) -> Any:
     """One declaration, or None for a kind that this upstream has no word for."""
-    if tool.kind in ("web_search", "hosted"):
+    if tool.kind == "web_search":
+        return declaration(tool) if profile.hosted_tools else None
+    if tool.kind == "hosted":
         return tool.options if profile.hosted_tools else None
     out: dict[str, Any] = {"name": tool.name}
     if tool.description:
@@ -166,11 +169,14 @@ def _thinking(request: Request, shape: Shape, body: dict[str, Any]) -> None:
     """`thinking`, and `output_config` with effort and answer format, as far as the vendor takes them."""
     style, decided, asked = shape.profile.anthropic_thinking, shape.thinking, request.reasoning
     config: dict[str, Any] = {}
-    if style == "type" and decided.mode != "unset":
-        body["thinking"] = {"type": "enabled" if decided.mode == "on" else "disabled"}
+    if style in ("type", "effort") and decided.mode != "unset":
+        word = "adaptive" if shape.profile.thinking == "adaptive" else "enabled"
+        body["thinking"] = {"type": word if decided.mode == "on" else "disabled"}
+        if style == "effort" and decided.mode == "on" and decided.effort is not None:
+            config["effort"] = decided.effort
     if style == "full":
         off = decided.mode == "off" or (decided.mode == "unset" and asked.asked and asked.effort == "none")
-        effort = decided.effort or asked.effort
+        effort = asked.effort if decided.mode == "unset" else decided.effort
         if effort and effort != "none":
             config["effort"] = effort
         thinking: dict[str, Any] | None = None

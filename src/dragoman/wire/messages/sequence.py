@@ -3,8 +3,9 @@
 In: starts, deltas and stops, each with an index. Out: canonical block events, one block after another. One block is
 live and its deltas pass at once; blocks that start while a call is still open wait until it stops, or until its input
 is a whole JSON object. A text or thinking block that is never stopped gives way to the next one. The end of a block is
-told when the next one starts or the message ends: only then it is known whether the block was whole, since vendors
-also stop the block that their length limit cut. Knows no JSON of events.
+told when the next one starts or the message ends: only then it is known whether the block was whole, since vendors also
+stop the block that their length limit cut. A server's web search is live until its result comes; both are one block.
+Knows no JSON of events.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from dragoman.core.assemble import is_json
 from dragoman.core.events import (
     AnnotationSeen,
     ArgumentsDelta,
@@ -26,11 +26,15 @@ from dragoman.core.events import (
     StreamBlock,
     TextDelta,
 )
-from dragoman.core.messages import Opaque, ProviderState, Reasoning, Text, ToolCall
+from dragoman.core.messages import Opaque, ProviderState, Reasoning, Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
+from dragoman.core.partial_json import is_json
 from dragoman.wire.base import DecodeContext
+from dragoman.wire.messages.search import search_of
 
-Kind: TypeAlias = Literal["text", "thinking", "call", "opaque"]
+Kind: TypeAlias = Literal["text", "thinking", "call", "search", "opaque"]
+_WHOLE = frozenset({"opaque", "search"})
+"""Kinds that are told whole: their deltas are no events."""
 PLAIN = {
     "text": {"type", "text", "citations"},
     "thinking": {"type", "thinking", "signature"},
@@ -42,7 +46,7 @@ PLAIN = {
 class Open:
     """A block that is being received, live or waiting."""
 
-    __slots__ = ("fields", "index", "kind", "notes", "number", "parts", "signature", "stopped", "whole")
+    __slots__ = ("fields", "index", "kind", "notes", "number", "parts", "result", "signature", "stopped", "whole")
 
     def __init__(self, kind: Kind, index: int, fields: dict[str, Raw]) -> None:
         self.kind = kind
@@ -54,6 +58,7 @@ class Open:
         self.signature = ""
         self.stopped = False
         self.whole = ""  # input given at the start; used when no delta comes
+        self.result: Raw | None = None  # the block in which the server tells what its search found
 
 
 class Sequence:
@@ -103,7 +108,7 @@ class Sequence:
     def add(self, block: Open, text: str, out: list[Event]) -> None:
         """More text, thinking or arguments."""
         block.parts.append(text)
-        if block is self.live and block.kind != "opaque":
+        if block is self.live and block.kind not in _WHOLE:
             if block.number < 0:
                 self._open(block, out)
             out.append(_delta(block.kind, text))
@@ -122,6 +127,25 @@ class Sequence:
         if block is None:
             return
         block.stopped = True
+        if block.kind == "search" and block is self.live and block.number < 0:
+            self._open(block, out)
+        self._advance(out)
+
+    def found(self, id: str, result: Raw, out: list[Event]) -> bool:
+        """The server tells what a search found; whether such a search is open."""
+        blocks = [b for b in (self.live, *self.waiting) if b is not None and b.kind == "search" and b.result is None]
+        block = next((b for b in blocks if _string(b.fields, "id") == id), None)
+        if block is None:
+            return False
+        block.stopped, block.result = True, result
+        if block is self.live:
+            self._close(True, out)
+            if self.waiting:
+                self._raise(out)
+            self._advance(out)
+        return True
+
+    def _advance(self, out: list[Event]) -> None:
         while self.live is not None and self.waiting and _gives_way(self.live):
             self._close(True, out)
             self._raise(out)
@@ -138,7 +162,7 @@ class Sequence:
             live = self.live
             if live is not None:
                 last = not self.waiting
-                whole = live.stopped and (broken or not last or live.kind == "opaque")
+                whole = live.stopped and (broken or not last or live.kind in _WHOLE)
                 if live.kind == "call":
                     whole = live.stopped and _is_object("".join(live.parts) or live.whole or "{}")
                 self._close(complete or whole, out)
@@ -148,7 +172,9 @@ class Sequence:
     def _raise(self, out: list[Event]) -> None:
         """The first of the waiting becomes live and gives what it has."""
         block = self.live = self.waiting.pop(0)
-        if block.kind != "opaque" and (block.parts or block.notes or block.kind == "call"):
+        if block.kind == "search" and block.stopped:
+            self._open(block, out)
+        elif block.kind not in _WHOLE and (block.parts or block.notes or block.kind == "call"):
             self._open(block, out)
             out.extend(AnnotationSeen(note) for note in block.notes)
             if text := "".join(block.parts):
@@ -164,6 +190,8 @@ class Sequence:
             return Text("")
         if block.kind == "thinking":
             return Reasoning("", turn=self._context.turn, segment=self._segment)
+        if block.kind == "search":
+            return msgspec.structs.replace(self._search(block, None), status="in_progress")
         call_id, name = _string(block.fields, "id"), _string(block.fields, "name")
         if not call_id:
             call_id = self._context.mint("call_")
@@ -193,8 +221,15 @@ class Sequence:
         if block.kind == "thinking":
             self._segment += 1
 
+    def _search(self, block: Open, result: Raw | None) -> WebSearch:
+        text = "".join(block.parts) or block.whole or "{}"
+        use = {**block.fields, "input": Raw(text.encode()) if _is_object(text) else {}}
+        return search_of(Raw(msgspec.json.encode(use)), result, self._context.provider, self._context.family)
+
     def _whole(self, block: Open) -> StreamBlock | None:
         text = "".join(block.parts)
+        if block.kind == "search":
+            return self._search(block, block.result)
         if block.kind == "text":
             return Text(text, annotations=tuple(block.notes)) if text or block.notes else None
         if block.kind == "call":
@@ -259,6 +294,8 @@ def _delta(kind: Kind, text: str) -> Event:
 
 def _gives_way(block: Open) -> bool:
     """Whether the live block may close because another one is there."""
+    if block.kind == "search":
+        return block.result is not None
     return block.stopped or block.kind != "call" or _is_object("".join(block.parts))
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from dragoman.core.citations import read_citation
 from dragoman.core.events import Finished, Incomplete
 from dragoman.core.messages import Reasoning, ToolCall
+from dragoman.wire.messages.search import location, own_citations
 
 RAW_ARGUMENTS = "raw_arguments"
 """Key under which a whole answer shows arguments that are not a JSON object: `input` must be one."""
@@ -28,7 +30,7 @@ _INCOMPLETE = {
     "content_filter": "refusal",
     "context_window": "model_context_window_exceeded",
 }
-_CITATIONS = frozenset(
+CITATIONS = frozenset(
     {
         "char_location",
         "page_location",
@@ -37,6 +39,7 @@ _CITATIONS = frozenset(
         "search_result_location",
     }
 )
+"""The protocol's own kinds of citations."""
 
 
 def stop_reason_of(end: Finished | Incomplete, *, called: bool) -> tuple[str, str | None]:
@@ -90,24 +93,7 @@ def input_shown(call: ToolCall) -> Any:
 
 def citation_of(data: Raw) -> Any:
     """A citation in the protocol's own form, or None where it has no such form."""
-    try:
-        value = msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if value.get("type") in _CITATIONS:
+    if own_citations((data,), CITATIONS):
         return data
-    inner = value.get("url_citation")
-    source = inner if isinstance(inner, dict) else value
-    if value.get("type") != "url_citation" or not isinstance(source.get("url"), str):
-        return None
-    return {
-        "type": "web_search_result_location",
-        "url": source["url"],
-        "title": _word(source.get("title")),
-        "cited_text": _word(source.get("summary") or source.get("content")),
-        "encrypted_index": "",
-    }
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    citation = read_citation(data)
+    return None if citation is None else location(citation)

@@ -53,7 +53,7 @@ def tool_of(raw: Raw, path: str) -> Tool:
         hosted = read(raw, _Hosted, path)
         return Tool(
             hosted.name or hosted.type,
-            "web_search" if hosted.type.startswith("web_search_") else "hosted",
+            "web_search" if hosted.type.startswith("web_search") else "hosted",
             deferred=bool(hosted.defer_loading),
             hosted_type=hosted.type,
             options=raw.copy(),

@@ -71,8 +71,11 @@ def later(before: Usage | None, now: Usage) -> Usage:
     )
 
 
-def shown(usage: Usage | None, *, start: bool) -> dict[str, Any]:
-    """The report towards a client. At the start every number must be there, though it may not be known yet."""
+def shown(usage: Usage | None, *, start: bool, searches: int = 0) -> dict[str, Any]:
+    """The report towards a client. At the start every number must be there, though it may not be known yet.
+
+    searches: those that the client was shown, which count where the vendor counts none.
+    """
     usage = usage or Usage()
     out: dict[str, Any] = {}
     if start or usage.input is not None:
@@ -84,6 +87,7 @@ def shown(usage: Usage | None, *, start: bool) -> dict[str, Any]:
     out["output_tokens"] = usage.output or 0
     if usage.reasoning is not None:
         out["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
-    if usage.searches is not None:
-        out["server_tool_use"] = {"web_search_requests": usage.searches, "web_fetch_requests": 0}
+    if usage.searches is not None or searches:
+        made = searches if usage.searches is None else usage.searches
+        out["server_tool_use"] = {"web_search_requests": made, "web_fetch_requests": 0}
     return out

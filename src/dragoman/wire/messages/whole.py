@@ -13,11 +13,12 @@ import msgspec
 
 from dragoman.core.events import Failed
 from dragoman.core.fold import Reply
-from dragoman.core.messages import Block, Opaque, Reasoning, Text, ToolCall
+from dragoman.core.messages import Block, Opaque, Reasoning, Text, ToolCall, WebSearch
 from dragoman.errors import from_info
 from dragoman.wire.base import Mint
 from dragoman.wire.messages.marker import signature_of
 from dragoman.wire.messages.request_in import View
+from dragoman.wire.messages.search import raw_blocks, result_block, server_id, use_block
 from dragoman.wire.messages.shown import (
     RAW_ARGUMENTS,
     citation_of,
@@ -37,9 +38,16 @@ def encode_whole(view: View, reply: Reply, mint: Mint, now: int, id: str = "") -
         raise from_info(end.error)
     done = reply.complete or (True,) * len(reply.message.content)
     pairs = zip(reply.message.content, done, strict=False)
-    content = [part for block, whole in pairs if (part := _block(block, whole, view)) is not None]
+    content: list[Any] = []
+    searches = 0
+    for block, whole in pairs:
+        if isinstance(block, WebSearch):
+            content += _search(block, mint)
+            searches += block.status == "completed"
+        elif (part := _block(block, whole, view)) is not None:
+            content.append(part)
     reason, sequence = stop_reason_of(end, called=bool(reply.calls))
-    usage = {**shown(reply.usage, start=True), **shown(reply.usage, start=False)}
+    usage = {**shown(reply.usage, start=True), **shown(reply.usage, start=False, searches=searches)}
     return msgspec.json.encode(
         {
             "id": id or mint("msg_"),
@@ -52,6 +60,16 @@ def encode_whole(view: View, reply: Reply, mint: Mint, now: int, id: str = "") -
             "usage": usage,
         }
     )
+
+
+def _search(block: WebSearch, mint: Mint) -> list[Any]:
+    """A search and its result."""
+    raws = raw_blocks(block)
+    if raws:
+        return list(raws)
+    id = server_id(block.id) or mint("srvtoolu_")
+    use = use_block(block, id)
+    return [use] if block.status == "in_progress" else [use, result_block(block, id)]
 
 
 def _block(block: Block, whole: bool, view: View) -> Any:

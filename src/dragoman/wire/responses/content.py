@@ -6,15 +6,20 @@ the user says: there its loss would change the question.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from dragoman.core.media_data import audio_type, audio_word, data_url, media_options
 from dragoman.core.messages import Media, MediaKind, Opaque, Text
 from dragoman.core.notes import Note
+from dragoman.core.profile import Profile
+from dragoman.wire.media import UNNAMED_PDF, file_data, inline, linked
 from dragoman.wire.parse import absent, read
 from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_object, is_string, text_of
+from dragoman.wire.responses.output import annotation
 
 
 class _Url(msgspec.Struct):
@@ -31,6 +36,7 @@ class _Part(msgspec.Struct):
     type: str | None = None
     text: str | None = None
     refusal: str | None = None
+    encrypted_content: str | None = None
     annotations: list[Raw] | None = None
     image_url: str | _Url | None = None
     audio_url: str | None = None
@@ -46,6 +52,10 @@ class _Part(msgspec.Struct):
     media_resolution: Raw = NOTHING
 
 
+_ENCRYPTED = "gAAAA"
+"""How encrypted texts of the official server begin."""
+_LOCATION = re.compile(rb'"type":\s*"\w+_location"')
+"""The kinds of citations that the Messages protocol has."""
 _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text"})
 
 
@@ -86,17 +96,22 @@ def _known(part: _Part, path: str, notes: list[Note]) -> Text | Media | None:
         return Text(part.text, annotations=tuple(part.annotations or ()))
     if kind == "refusal":
         return Text(part.refusal or part.text or "", refusal=True)
+    if kind == "encrypted_content" and part.encrypted_content:
+        # What one agent tells another. Only the official server encrypts it; elsewhere it is the text itself.
+        if not part.encrypted_content.startswith(_ENCRYPTED):
+            return Text(part.encrypted_content)
+        notes.append(Note("item_dropped", path, "an encrypted message of another agent cannot be read here"))
+        return Text("[an encrypted message was left out]")
     if kind in ("input_image", "image_url", "computer_screenshot"):
         image = part.image_url
         if isinstance(image, _Url):
-            return _media("image", image.url, part, path, image.detail or part.detail)
+            return _media("image", image.url, part, path, image.detail or part.detail, "image_url.url")
         return _media("image", image, part, path, part.detail)
     if kind == "input_file":
         return _file(part, path)
     if kind == "input_audio":
-        sound = part.input_audio
-        if sound is not None:
-            return Media("audio", data=sound.data, media_type=f"audio/{sound.format}" if sound.format else None)
+        if part.input_audio is not None:
+            return _sound(part.input_audio, f"{path}.input_audio")
         return _media("audio", part.audio_url, part, path)
     if kind == "input_video":
         film = part.video_url.url if isinstance(part.video_url, _Url) else part.video_url
@@ -104,7 +119,9 @@ def _known(part: _Part, path: str, notes: list[Note]) -> Text | Media | None:
     return None
 
 
-def _media(kind: MediaKind, url: str | None, part: _Part, path: str, detail: str | None = None) -> Media:
+def _media(
+    kind: MediaKind, url: str | None, part: _Part, path: str, detail: str | None = None, field: str = ""
+) -> Media:
     if not url and not part.file_id:
         raise invalid(path, f"{path} has neither a URL nor a file_id; add one")
     options: dict[str, Raw] = {}
@@ -113,36 +130,40 @@ def _media(kind: MediaKind, url: str | None, part: _Part, path: str, detail: str
     if not absent(part.media_resolution):
         options["media_resolution"] = part.media_resolution
     extra = Raw(msgspec.json.encode(options)) if options else None
-    media_type, data = split_data_url(url)
-    if data is not None:
-        return Media(kind, data=data, media_type=media_type, detail=detail, options=extra)
-    return Media(kind, url=url or None, file_id=part.file_id, detail=detail, options=extra)
+    if url:
+        found = linked(kind, url, f"{path}.{field or f'{kind}_url'}", detail=detail, options=extra)
+        return found if part.file_id is None else msgspec.structs.replace(found, file_id=part.file_id)
+    return Media(kind, file_id=part.file_id, detail=detail, options=extra)
+
+
+def _sound(sound: _Audio, path: str) -> Media:
+    if not sound.data:
+        raise invalid(f"{path}.data", f"{path}.data is missing; send the sound in base64")
+    if sound.data.startswith(("https://", "http://")):
+        return Media("audio", url=sound.data, media_type=audio_type(sound.format))
+    data, media_type = inline(sound.data, f"{path}.data", audio_type(sound.format))
+    return Media("audio", data=data, media_type=media_type)
 
 
 def _file(part: _Part, path: str) -> Media:
     if not (part.file_data or part.file_url or part.file_id):
         raise invalid(path, f"{path} has neither file_data, file_url nor file_id; add one")
-    media_type, data = split_data_url(part.file_data)
-    if part.file_data and data is None:
-        data = part.file_data
+    data = media_type = text = None
+    if part.file_data:
+        data, media_type, text = file_data(part.file_data, part.filename, f"{path}.file_data")
+    url = part.file_url
+    if url is not None and data is None and (found := linked("document", url, f"{path}.file_url")).data is not None:
+        url, data, media_type = None, found.data, found.media_type
     return Media(
         "document",
-        url=part.file_url,
+        url=url,
         data=data,
         media_type=media_type,
         file_id=part.file_id,
         detail=part.detail,
         name=part.filename,
+        text=text,
     )
-
-
-def split_data_url(url: str | None) -> tuple[str | None, str | None]:
-    """Media type and base64 text of a plain `data:` URL; (None, None) for anything else."""
-    if url and url.startswith("data:"):
-        head, found, data = url[5:].partition(";base64,")
-        if found and head and ";" not in head and "," not in head:
-            return head, data
-    return None, None
 
 
 def decode_output(raw: Raw | None, path: str, notes: list[Note]) -> tuple[tuple[Any, ...], bool, bool]:
@@ -166,37 +187,50 @@ def decode_output(raw: Raw | None, path: str, notes: list[Note]) -> tuple[tuple[
 # -- writing
 
 
-def encode_part(block: Text | Media, role: str) -> dict[str, Any]:
-    """One part for an upstream."""
+def encode_part(block: Text | Media, role: str, profile: Profile) -> dict[str, Any]:
+    """One part for an upstream with this profile."""
     if isinstance(block, Text):
         if role == "assistant":
             if block.refusal:
                 return {"type": "refusal", "refusal": block.text}
-            return {"type": "output_text", "text": block.text, "annotations": block.annotations}
+            return {"type": "output_text", "text": block.text, "annotations": _cited(block)}
         return {"type": "input_text", "text": block.text}
     body: dict[str, Any] = {}
     url = block.url
     if block.data is not None and block.kind != "document":
-        if block.kind == "audio" and not block.options:
-            sound = (block.media_type or "audio/wav").removeprefix("audio/")
-            return {"type": "input_audio", "input_audio": {"data": block.data, "format": sound}}
-        url = f"data:{block.media_type or 'application/octet-stream'};base64,{block.data}"
+        if block.kind == "audio" and not block.options and not profile.audio_data_url:
+            sound = {"data": block.data, "format": audio_word(block.media_type)}
+            return {"type": "input_audio", "input_audio": sound}
+        url = data_url(block.media_type or "application/octet-stream", block.data)
     if block.kind == "document":
         body["type"] = "input_file"
         if block.data is not None:
-            body["file_data"] = f"data:{block.media_type};base64,{block.data}" if block.media_type else block.data
+            body["file_data"] = data_url(block.media_type, block.data) if block.media_type else block.data
         if url:
             body["file_url"] = url
         if block.name is not None:
             body["filename"] = block.name
+        elif profile.file_names and block.data is not None and block.media_type == "application/pdf":
+            body["filename"] = UNNAMED_PDF
     else:
         body["type"] = f"input_{block.kind}"
         if url:
             body[f"{block.kind}_url"] = url
     if block.file_id is not None:
         body["file_id"] = block.file_id
-    if block.detail is not None:
+    if block.detail is not None and profile.media_detail:
         body["detail"] = block.detail
-    if block.options is not None and is_object(block.options):
-        body.update(msgspec.json.decode(block.options, type=dict[str, Raw]))
+    options = media_options(block)
+    body.update(options if profile.media_detail else {k: v for k, v in options.items() if _fits(k, block.kind)})
     return body
+
+
+def _cited(block: Text) -> list[Raw]:
+    """The citations in this protocol's form; kinds that only another protocol has are left out."""
+    told = [annotation(raw, len(block.text)) for raw in block.annotations]
+    return [raw for raw in told if not _LOCATION.search(bytes(raw))]
+
+
+def _fits(option: str, kind: MediaKind) -> bool:
+    """Whether a strict server knows the option: frames a second and resolution, of films."""
+    return kind == "video" and option in ("fps", "media_resolution")

@@ -17,12 +17,12 @@ from dragoman.core.usage import Usage, from_inclusive
 from dragoman.errors import ErrorInfo, InvalidRequest
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
 from dragoman.wire.parse import absent
+from dragoman.wire.responses.call_writers import Contradiction
 from dragoman.wire.responses.errors import base_resp_error, decode_failure
 from dragoman.wire.responses.fields import NOTHING
 from dragoman.wire.responses.items import Item
 from dragoman.wire.responses.order import Order
-from dragoman.wire.responses.writers import Contradiction
-from dragoman.wire.upstream_errors import BaseResp
+from dragoman.wire.upstream_errors import BaseResp, error_event
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -41,6 +41,7 @@ class _Event(msgspec.Struct):
     annotation: Raw = NOTHING
     response: Raw = NOTHING
     error: Raw = NOTHING
+    base_resp: BaseResp | None = None
 
 
 class _Details(msgspec.Struct):
@@ -143,6 +144,9 @@ class Decoder(StreamDecoder):
         """Reads one SSE event."""
         if data == b"[DONE]" or not data:
             return
+        if name == "error" and data.lstrip()[:1] != b"{":
+            self.fail(error_event(data), out)  # only the event's name says what it is
+            return
         event = _tolerant(data, _Event)
         kind = event.type or name
         try:
@@ -180,6 +184,9 @@ class Decoder(StreamDecoder):
                 self._start(_tolerant(event.response, _Response), out)
         elif kind == "error" or (not kind.startswith("response.") and not absent(event.error)):
             self.fail(decode_failure(msgspec.json.decode(data)), out)
+        elif not kind and event.base_resp is not None and (broken := base_resp_error(event.base_resp)) is not None:
+            # A failure in place of the stream, in the shape of another protocol.
+            self.fail(broken, out)
 
     def _push(
         self, event: _Event, operation: str, args: tuple[Any, ...], content: str | None, out: list[Event]

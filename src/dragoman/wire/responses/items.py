@@ -13,7 +13,6 @@ from typing import Any, cast, get_args
 import msgspec
 from msgspec import Raw
 
-from dragoman.core.assemble import is_json
 from dragoman.core.messages import (
     Block,
     Compaction,
@@ -29,10 +28,13 @@ from dragoman.core.messages import (
     ToolResult,
 )
 from dragoman.core.notes import Note
+from dragoman.core.partial_json import is_json
 from dragoman.core.tools import Tool, ToolKind
 from dragoman.wire.parse import absent, read
 from dragoman.wire.responses.content import decode_output, decode_parts
 from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_list, is_object, is_string, text_of
+from dragoman.wire.responses.search import ITEM as SEARCH_ITEM
+from dragoman.wire.responses.search import search_of
 from dragoman.wire.responses.tools import decode_tools
 
 SEAL = "dgm1."
@@ -248,6 +250,10 @@ class _Reader:
             ),
         )
 
+    def search(self, item: Item, raw: Raw, path: str) -> None:
+        """A web search that a server ran."""
+        self.add("assistant", search_of(raw))
+
     def compacted(self, item: Item, raw: Raw, path: str) -> None:
         """A history that stands folded in a blob."""
         self.close()
@@ -268,6 +274,7 @@ _OTHERS: dict[str, Callable[[_Reader, Item, Raw, str], None]] = {
     "message": _Reader.message,
     "reasoning": _Reader.reasoning,
     "agent_message": _Reader.agent_message,
+    SEARCH_ITEM: _Reader.search,
     "compaction": _Reader.compacted,
     "compaction_summary": _Reader.compacted,
     "context_compaction": _Reader.compacted,

@@ -1,8 +1,7 @@
-"""The native lane: a Responses upstream's own frames, passed on to a Responses client.
+"""The native lane of Responses: the vendor's frames pass with only the model's name and the response's id touched.
 
-Only the model's name and the response's id are made the client's own. The laws still hold: when the upstream breaks
-off, items that are open are closed as incomplete, with the content that their deltas gave, and `response.failed` is
-written here.
+When the upstream breaks off, items that are open are closed as incomplete, with the content that their deltas gave, and
+`response.failed` is written here.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from dragoman.core.events import BlockEnd, Event, Failed, Finished, Incomplete, RawFrame, StreamBlock, Terminal
+from dragoman.core.events import BlockEnd, Event, Finished, Incomplete, RawFrame, StreamBlock, Terminal
 from dragoman.core.messages import Reasoning, Text, ToolCall
-from dragoman.wire.base import Mint
-from dragoman.wire.responses.encoder import Encoder, Frame
+from dragoman.wire.base import Frame, Mint
+from dragoman.wire.native import UNREADABLE, NativeLane, patch
+from dragoman.wire.responses.encoder import Encoder
 from dragoman.wire.responses.fields import flat
 from dragoman.wire.responses.output import ResponseObject, call_item, encode, message_item, reasoning_item, text_part
 from dragoman.wire.responses.view import View
@@ -48,11 +48,10 @@ class _Index(msgspec.Struct):
     summary_index: int | None = None
 
 
-class NativeEncoder:
+class NativeEncoder(NativeLane):
     """Passes raw frames on. id: the response's id; "" keeps the vendor's own. The rest as in `Encoder`."""
 
     def __init__(self, view: View, mint: Mint, now: int, id: str = "") -> None:
-        self.ended = False
         self.output: list[Raw] = []
         self.final: Raw | None = None
         self.now = now
@@ -64,31 +63,13 @@ class NativeEncoder:
         self._open: dict[int, _Item] = {}
         self._cut: list[StreamBlock] = []
 
-    def preamble(self) -> list[Frame]:
-        """Nothing: the vendor's own first frame opens the stream."""
-        return []
+    def heard(self, event: Event) -> None:
+        """Keeps the content of items that the end cut."""
+        if type(event) is BlockEnd and not event.complete:
+            self._cut.append(event.block)
 
-    def keepalive(self) -> list[Frame]:
-        """Nothing: a frame of ours would break the vendor's numbering. The caller sends a comment."""
-        return []
-
-    def encode(self, events: list[Event]) -> list[Frame]:
-        """The raw frames among these events, and an end where the vendor gave none."""
-        out: list[Frame] = []
-        for event in events:
-            if self.ended:
-                break
-            kind = type(event)
-            if kind is RawFrame:
-                self._pass(event, out)  # type: ignore[arg-type]
-            elif kind is BlockEnd:
-                if not event.complete:  # type: ignore[union-attr]
-                    self._cut.append(event.block)  # type: ignore[union-attr]
-            elif isinstance(event, Finished | Incomplete | Failed):
-                self._end(event, out)
-        return out
-
-    def _pass(self, frame: RawFrame, out: list[Frame]) -> None:
+    def frame(self, frame: RawFrame, out: list[Frame]) -> None:
+        """One frame. The vendor's `error` stays here: clients of this lane know no end but a response that failed."""
         name, data = frame.name, frame.data
         try:
             # Decoded even where the name is known: a stream that breaks inside of a frame must not pass half of it on.
@@ -97,10 +78,9 @@ class NativeEncoder:
                 data = self._patched(name, data)
             elif name in ("response.output_item.added", "response.output_item.done"):
                 self._track(name, data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+        except (*UNREADABLE, KeyError):
             return
         if name == "error" or not name:
-            # The end is told by `response.failed` below: clients of this lane know no other.
             return
         data = flat(data)
         self._last = data
@@ -110,12 +90,9 @@ class NativeEncoder:
     def _patched(self, name: str, data: bytes) -> bytes:
         fields = msgspec.json.decode(data, type=dict[str, Raw])
         response = msgspec.json.decode(fields["response"], type=dict[str, Raw])
-        response["model"] = Raw(encode(self._view.model))
-        if self.id:
-            response["id"] = Raw(encode(self.id))
-        elif "id" in response:
+        if not self.id and "id" in response:
             self.id = msgspec.json.decode(response["id"], type=str)
-        fields["response"] = Raw(encode(response))
+        fields["response"] = Raw(encode(response | patch(self._view.model, self.id)))
         if name in _TERMINAL:
             self.final = fields["response"]
             self.ended = True
@@ -133,8 +110,8 @@ class NativeEncoder:
 
     # -- an end that the vendor did not write
 
-    def _end(self, end: Terminal, out: list[Frame]) -> None:
-        self.ended = True
+    def close(self, end: Terminal, out: list[Frame]) -> None:
+        """The end that the vendor did not write, as a terminal response."""
         if not self._name:
             encoder = Encoder(self._view, self._mint, self.now, self.id or self._mint("resp_"))
             out.extend(encoder.encode([end]))

@@ -13,8 +13,9 @@ from dragoman.core.events import Event, Noted
 from dragoman.core.notes import Note
 from dragoman.wire.base import DecodeContext
 from dragoman.wire.responses.fields import NOTHING
+from dragoman.wire.responses.item_writer import Counters, Writer
 from dragoman.wire.responses.items import Item
-from dragoman.wire.responses.writers import Counters, Writer, writer_for
+from dragoman.wire.responses.writers import writer_for
 
 _IMPLIED = {
     "text": "message",

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from dragoman.core.citations import read_citation
 from dragoman.core.events import Failed, Incomplete, Terminal
 from dragoman.core.messages import Reasoning, Text, ToolCall
 from dragoman.core.notes import Note
@@ -161,48 +162,35 @@ def _encrypted(block: Reasoning) -> str | None:
         return None
 
 
-class _Citation(msgspec.Struct, omit_defaults=True):
-    type: str = "url_citation"
-    start_index: int | None = None
-    end_index: int | None = None
-    title: str | None = None
-    url: str | None = None
+class _Citation(msgspec.Struct, forbid_unknown_fields=True):
+    """A citation in the protocol's own form, to the last field."""
+
+    type: str
+    start_index: int
+    end_index: int
+    title: str
+    url: str
 
 
-class _Nested(msgspec.Struct):
-    type: str = ""
-    url_citation: _Citation | None = None
-    start_index: int | None = None
-    end_index: int | None = None
-    title: str | None = None
-    url: str | None = None
+def annotation(raw: Raw, length: int = 0) -> Raw:
+    """A citation in the form of this protocol: flat, with its indexes. Other forms than citations stay as they are.
+
+    length: of the text; all of it is cited by a citation that names no place.
+    """
+    found = read_citation(raw)
+    if found is None or _is_own(raw):
+        return raw
+    start, end = (found.start, found.end) if found.start is not None and found.end is not None else (0, length)
+    body = {"type": "url_citation", "start_index": start, "end_index": end, "title": found.title, "url": found.url}
+    return Raw(encode(body))
 
 
-def annotation(raw: Raw) -> Raw:
-    """A citation in the form of this protocol: flat, with its indexes. Other forms than citations stay as they are."""
+def _is_own(raw: Raw) -> bool:
     try:
-        data = msgspec.json.decode(raw, type=_Nested)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return raw
-    inner = data.url_citation
-    if data.type not in ("", "url_citation"):
-        return raw
-    if inner is None and data.url is not None and None not in (data.start_index, data.end_index, data.title):
-        return raw
-    source: _Nested | _Citation = inner or data
-    if source.url is None:
-        return raw
-    return Raw(
-        encode(
-            {
-                "type": "url_citation",
-                "start_index": source.start_index or 0,
-                "end_index": source.end_index or 0,
-                "title": source.title or "",
-                "url": source.url,
-            }
-        )
-    )
+        msgspec.json.decode(raw, type=_Citation)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def usage_object(usage: Usage | None) -> dict[str, Any] | None:

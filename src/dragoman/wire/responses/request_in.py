@@ -16,7 +16,7 @@ from msgspec import Raw
 from dragoman.core.messages import Message, Text
 from dragoman.core.notes import Note
 from dragoman.core.request import EFFORTS, Effort, ReasoningAsk, Request, ResponseFormat
-from dragoman.wire.parse import absent, read, read_object
+from dragoman.wire.parse import absent, check_kinds, read, read_object
 from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_string
 from dragoman.wire.responses.items import ItemsDecoded, decode_items
 from dragoman.wire.responses.tools import decode_choice, decode_tools
@@ -50,6 +50,24 @@ PARAMS = frozenset(
 )
 """Documented fields that go raw into `Request.params`. `text.verbosity` and `reasoning.mode` join them under the names
 `verbosity` and `reasoning.mode`."""
+
+_KINDS = {
+    "client_metadata": "object",
+    "context_management": "list or object",
+    "conversation": "string or object",
+    "max_tool_calls": "number",
+    "prompt": "object",
+    "prompt_cache_key": "string",
+    "prompt_cache_options": "object",
+    "prompt_cache_retention": "string",
+    "safety_identifier": "string",
+    "service_tier": "string",
+    "stream_options": "object",
+    "top_logprobs": "number",
+    "truncation": "string",
+    "user": "string",
+}
+"""JSON types of those whose form is settled."""
 
 _HANDLED = frozenset(
     {
@@ -114,6 +132,7 @@ def decode_request(body: bytes) -> tuple[Request, View]:
     previous = fields.get("previous_response_id", str) or None
     if previous and "conversation" in fields.raw:
         raise invalid("conversation", "conversation and previous_response_id exclude each other; send one of them")
+    check_kinds(fields.raw, _KINDS)
     items = _input(fields, bool(previous))
     decoded = decode_items(items)
     notes = list(decoded.notes)

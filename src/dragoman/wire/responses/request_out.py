@@ -1,11 +1,13 @@
 """A canonical request, prepared by the plan, written as the body for a native Responses server.
 
 Seals and ids that another server issued never go upstream; reasoning that this vendor made goes back as the item that
-it sent. What is absent is left out: null is never written.
+it sent, or in the documented fields of it. What is absent is left out: null is never written. Knows no vendor: a server
+that takes only what its page lists is one whose profile says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -23,13 +25,17 @@ from dragoman.core.messages import (
     ToolCall,
     ToolReference,
     ToolResult,
+    WebSearch,
 )
 from dragoman.core.request import Request, ResponseFormat
 from dragoman.core.shape import Shape
 from dragoman.core.tools import Tool
+from dragoman.wire.parse import absent
 from dragoman.wire.responses.content import encode_part
-from dragoman.wire.responses.fields import is_list, is_object
+from dragoman.wire.responses.fields import NOTHING, is_list, is_object
+from dragoman.wire.responses.items import thoughts
 from dragoman.wire.responses.output import BUILT_IN_ITEMS, structured
+from dragoman.wire.responses.search import raw_item, search_item, with_sources
 from dragoman.wire.responses.tools import encode_choice, encode_tools
 
 _encode = msgspec.json.Encoder().encode
@@ -45,6 +51,9 @@ def encode_request(request: Request, shape: Shape) -> bytes:
         messages = messages[1:]
     found = _found(messages)
     body["input"] = _items(messages, request, shape)
+    if not body["input"] and "instructions" in body and not profile.extra_passthrough:
+        # Strict servers want at least one item.
+        body["input"] = [{"role": "system", "content": body.pop("instructions")}]
     tools = [t for t in request.tools if not (t.loaded and t.name in found)]
     if tools:
         body["tools"] = encode_tools(tools, strict=profile.strict_tools)
@@ -55,10 +64,14 @@ def encode_request(request: Request, shape: Shape) -> bytes:
         body["parallel_tool_calls"] = request.parallel_tool_calls
     _sampling(request, body)
     params = dict(request.params)
+    if request.wire != "responses" and (include := with_sources(params.get("include"), tools)) is not None:
+        params["include"] = include
     _reasoning(request, shape, params.pop("reasoning.mode", None), body)
     _text(request.response_format, params.pop("verbosity", None), body)
     body.update(params)
     body.update(request.extra)
+    if profile.encrypted_reasoning:
+        _sealed(body)
     if request.stream:
         body["stream"] = True
     return _encode(body)
@@ -75,6 +88,14 @@ def _sampling(request: Request, body: dict[str, Any]) -> None:
     body.update({name: value for name, value in plain.items() if value is not None})
 
 
+def _sealed(body: dict[str, Any]) -> None:
+    """Reasoning is asked for in the form in which it can be sent back by whoever holds the history."""
+    body["store"] = False
+    asked = body.get("include", Raw(b"[]"))
+    include = msgspec.json.decode(asked, type=list[str]) if is_list(asked) else []
+    body["include"] = list(dict.fromkeys([*include, "reasoning.encrypted_content"]))
+
+
 def _reasoning(request: Request, shape: Shape, mode: Raw | None, body: dict[str, Any]) -> None:
     """The plan's decision on thinking. Only a server that takes everything gets the client's own object instead."""
     asked, thinking = request.reasoning, shape.thinking
@@ -89,9 +110,10 @@ def _reasoning(request: Request, shape: Shape, mode: Raw | None, body: dict[str,
         if asked.effort is not None:
             out["effort"] = asked.effort
     if thinking.mode != "off":
-        if asked.summary is not None:
+        taken = shape.profile.reasoning_asks
+        if asked.summary is not None and "summary" in taken:
             out["summary"] = asked.summary
-        if asked.context is not None:
+        if asked.context is not None and "context" in taken:
             out["context"] = asked.context
         if mode is not None:
             out["mode"] = mode
@@ -148,16 +170,18 @@ def _items(messages: Iterable[Message], request: Request, shape: Shape) -> list[
 
 
 def _said(message: Message, shape: Shape, out: list[Any]) -> None:
-    parts = [encode_part(b, message.role) for b in message.content if isinstance(b, Text | Media)]
+    parts = [encode_part(b, message.role, shape.profile) for b in message.content if isinstance(b, Text | Media)]
     for block in message.content:
         if isinstance(block, Compaction):
             out.append({"type": "compaction", "encrypted_content": block.blob})
     if not parts:
         return
     text = message.content[0]
+    if message.role == "user" and message.name is not None and not shape.profile.hosted_tools:
+        parts.insert(0, {"type": "input_text", "text": f"From {message.name}:"})
     plain = len(parts) == 1 and isinstance(text, Text) and not shape.profile.content_parts
     content: Any = text.text if plain and isinstance(text, Text) else parts
-    if message.role == "user" and message.name is not None:
+    if message.role == "user" and message.name is not None and shape.profile.hosted_tools:
         out.append({"type": "agent_message", "author": message.name, "content": parts})
     else:
         out.append({"type": "message", "role": message.role, "content": content})
@@ -182,18 +206,26 @@ def _assistant(message: Message, shape: Shape, out: list[Any]) -> None:
         return ("text", _phase(block)) if isinstance(block, Text) else (type(block).__name__, str(id(block)))
 
     for (name, phase), group in groupby(message.content, kind):
+        if name == "text" and shape.profile.loose_messages:
+            text = "".join(b.text for b in group if isinstance(b, Text))
+            out.append({"role": "assistant", "content": text})
+            continue
         if name == "text":
-            parts = [encode_part(b, "assistant") for b in group if isinstance(b, Text)]
+            parts = [encode_part(b, "assistant", shape.profile) for b in group if isinstance(b, Text)]
             item = {"type": "message", "role": "assistant", "content": parts}
             out.append({**item, "phase": phase} if phase is not None else item)
             continue
         for block in group:
-            if isinstance(block, Reasoning):
+            if isinstance(block, Reasoning) and shape.profile.reasoning_items != "raw":
+                _plain_thought(block, shape.profile.reasoning_items, out)
+            elif isinstance(block, Reasoning):
                 _thought(block, out)
             elif isinstance(block, ToolCall):
                 out.append(_call(block))
             elif isinstance(block, Opaque) and block.wire == "responses" and shape.profile.hosted_tools:
                 out.append(block.data)
+            elif isinstance(block, WebSearch) and shape.profile.hosted_tools:
+                out.append(raw_item(block) or search_item(block, block.id, block.status))
 
 
 def _thought(block: Reasoning, out: list[Any]) -> None:
@@ -212,6 +244,41 @@ def _thought(block: Reasoning, out: list[Any]) -> None:
     out.append(item)
 
 
+class _Kept(msgspec.Struct):
+    id: str | None = None
+    content: Raw = NOTHING
+    summary: Raw = NOTHING
+
+
+_FIELDS = {"text": ("content",), "summary": ("summary",), "both": ("content", "summary")}
+_PARTS = {"content": ("reasoning_text", ""), "summary": ("summary_text", "\n\n")}
+"""Field of a reasoning item -> the type of its parts, and what stands between them."""
+
+
+def _plain_thought(block: Reasoning, form: str, out: list[Any]) -> None:
+    """Reasoning as `{type, id}` with its text in the documented field. The id is the vendor's own; where it gave none,
+    as for a placeholder, one is made that stays the same in every turn: the field is not optional."""
+    kept = _Kept()
+    if block.state is not None and block.state.wire == "responses" and is_object(block.state.data):
+        kept = msgspec.json.decode(block.state.data, type=_Kept)
+    elif not block.text and block.presence != "empty":
+        return
+    made = hashlib.sha256(f"{len(out)}:{block.text}".encode("utf-8", "surrogatepass")).hexdigest()
+    item: dict[str, Any] = {"type": "reasoning", "id": kept.id or f"rs_{made[:24]}"}
+    raw = {"content": kept.content, "summary": kept.summary}
+    own = {name for name in raw if not absent(raw[name]) and thoughts(raw[name], "", _PARTS[name][1])[0] == block.text}
+    first, *second = _FIELDS[form]
+    # Where the vendor said the same thing twice, both ways go back as they came.
+    item[first] = raw[first] if own & {first, *second} and not absent(raw[first]) else _parts(first, block.text)
+    for name in second:
+        item[name] = raw[name] if own and not absent(raw[name]) else []
+    out.append(item)
+
+
+def _parts(field: str, text: str) -> list[Any]:
+    return [{"type": _PARTS[field][0], "text": text}]
+
+
 def _call(call: ToolCall) -> Any:
     if call.kind in BUILT_IN_ITEMS:
         fields = structured(call)
@@ -227,6 +294,8 @@ def _call(call: ToolCall) -> Any:
     return item if call.namespace is None else {**item, "namespace": call.namespace}
 
 
+_NO_OUTPUT = "(no output)"
+"""Stands for a blank tool result where the vendor refuses one."""
 _OUTPUTS = {
     "custom": "custom_tool_call_output",
     "local_shell": "local_shell_call_output",
@@ -254,9 +323,9 @@ def _result(result: ToolResult, request: Request, shape: Shape) -> Any:
         item["name"] = result.name
     media = any(isinstance(p, Media) for p in parts)
     if result.was_text or (not media and not shape.profile.content_parts):
-        item["output"] = text
+        item["output"] = text if text.strip() or not shape.profile.needs_content else _NO_OUTPUT
     else:
-        item["output"] = [encode_part(p, "tool") for p in parts]
+        item["output"] = [encode_part(p, "tool", shape.profile) for p in parts]
     return item
 
 

@@ -15,6 +15,7 @@ from msgspec import Raw
 from dragoman.core.tools import Grammar, Tool, ToolChoice, ToolKind, ToolRef
 from dragoman.wire.parse import absent, read
 from dragoman.wire.responses.fields import NOTHING, invalid, is_object, is_string
+from dragoman.wire.responses.search import declaration, declared_type
 
 BUILT_IN: dict[str, ToolKind] = {
     "local_shell": "local_shell",
@@ -239,7 +240,9 @@ def encode_tools(tools: Iterable[Tool], *, strict: bool) -> list[Any]:
 
 
 def _declaration(tool: Tool, strict: bool) -> Any:
-    if tool.kind in ("web_search", "hosted") and tool.options is not None:
+    if tool.kind == "web_search":
+        return declaration(tool)
+    if tool.kind == "hosted" and tool.options is not None:
         return tool.options
     if tool.kind in BUILT_IN:
         return tool.options if tool.options is not None else {"type": tool.kind}
@@ -273,7 +276,9 @@ def encode_choice(choice: ToolChoice, tools: Iterable[Tool]) -> Any:
     """A tool choice for an upstream. tools: what is declared there, for the types of hosted tools."""
     if choice.mode in ("auto", "none", "required"):
         return choice.mode
-    types: dict[tuple[ToolKind, str], str | None] = {(t.kind, t.name): t.hosted_type for t in tools if t.hosted_type}
+    types: dict[tuple[ToolKind, str], str | None] = {
+        (t.kind, t.name): declared_type(t) if t.kind == "web_search" else t.hosted_type for t in tools if t.hosted_type
+    }
     if choice.mode == "allowed":
         return {
             "type": "allowed_tools",

@@ -9,8 +9,8 @@ import msgspec
 
 from dragoman.core.fold import Reply, unfold
 from dragoman.core.usage import Usage
-from dragoman.wire.base import Mint
-from dragoman.wire.responses.encoder import Encoder, Frame
+from dragoman.wire.base import Frame, Mint
+from dragoman.wire.responses.encoder import Encoder
 from dragoman.wire.responses.view import View
 
 
