@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dragoman.providers.explain import explain
-from dragoman.providers.plan import Plan, Target, plan
+from dragoman.providers.plan import Plan, plan
+from dragoman.providers.target import Target
 
 __all__ = ["Plan", "Target", "explain", "plan"]

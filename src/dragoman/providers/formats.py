@@ -33,7 +33,9 @@ def shape_format(
     if asked.kind in profile.response_formats and (asked.kind == "json_schema" or not profile.json_word):
         return asked, messages
     field = FIELDS[client]
-    sent = ResponseFormat("json_object") if "json_object" in profile.response_formats else None
+    # JSON mode gives objects only: a schema of another kind of value would contradict it.
+    mode = "json_object" in profile.response_formats and _wants_object(asked)
+    sent = ResponseFormat("json_object") if mode else None
     if asked.kind == "json_schema":
         notes.append(Note("format_degraded", field, "the provider has no JSON schema; the model is told of it"))
         return sent, _instruct(messages, _schema_text(asked))
@@ -44,6 +46,21 @@ def shape_format(
     else:
         notes.append(Note("format_instruction", field, "the provider wants the prompt to ask for JSON"))
     return sent, _instruct(messages, "Answer with a single JSON object and nothing else.")
+
+
+class _Root(msgspec.Struct):
+    type: object = "object"
+
+
+def _wants_object(asked: ResponseFormat) -> bool:
+    """Whether the answer may be an object, by the type that stands at the root of its schema."""
+    if asked.kind != "json_schema" or asked.schema is None:
+        return True
+    try:
+        kind = msgspec.json.decode(asked.schema, type=_Root).type
+    except msgspec.DecodeError:
+        return True
+    return kind == "object" or (isinstance(kind, list) and "object" in kind)
 
 
 def _schema_text(asked: ResponseFormat) -> str:

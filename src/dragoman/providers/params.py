@@ -6,7 +6,9 @@ left out or moved is a note. Unknown fields can be a 400 at strict vendors, so n
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,8 +32,17 @@ _NOTHING = frozenset({b"null", b"false", b"[]", b"{}", b'""'})
 _OURS = frozenset({"stream_options", "stream"})
 """Fields that are answered here, whatever the upstream is asked."""
 _USER = ("safety_identifier", "user")
+_DIALECTAL = frozenset({"metadata", "service_tier", "context_management"})
+"""Parameters that have one name and two meanings: in the Messages protocol, and in OpenAI's."""
+_AT_THE_VENDOR = {
+    "conversation": "conversations are not kept here; use previous_response_id, or send the history as input",
+    "prompt": "a stored prompt is at the vendor that keeps it; send its text as instructions and input",
+}
+"""Parameters without which the question is another one."""
 _LEAST_LIMIT = 4096
 """Output tokens to ask for where the vendor insists on a limit and the model's own is not known."""
+_SHARE = 8
+"""Part of the window to ask for where a list gives the whole window as the output limit."""
 _MAX_UNKNOWN = 20
 """Most notes about unknown fields."""
 
@@ -55,13 +66,21 @@ def output_limit(request: Request, context: Context, notes: list[Note]) -> int |
         if request.wire == "responses" and most is not None and usual is not None and usual < most:
             # Codex treats an answer cut by the vendor's default as fatal (clients/README of the protocol notes).
             return most
-        return (most or usual or _LEAST_LIMIT) if context.profile.max_tokens_required else None
+        return _largest(context.model) if context.profile.max_tokens_required else None
     if asked < 1:
         raise InvalidRequest(f"{field} must be at least 1", param=field)
     if most is not None and asked > most:
         notes.append(Note("param_clamped", field, f"{asked} is over the model's {most}"))
         return most
     return asked
+
+
+def _largest(model: ModelFacts) -> int:
+    """A limit for vendors that insist on one (tokens): the model's largest that leaves room for a prompt."""
+    most = model.max_output or model.default_max_output or _LEAST_LIMIT
+    if model.context is not None and most >= model.context:
+        return max(model.context // _SHARE, 1)
+    return most
 
 
 def shape_params(request: Request, context: Context, notes: list[Note]) -> dict[str, Any]:
@@ -76,7 +95,7 @@ def shape_params(request: Request, context: Context, notes: list[Note]) -> dict[
         "stop": _stop(request, profile, notes),
         "parallel_tool_calls": _parallel(request, profile, notes),
         "params": _params(request, context, notes),
-        "extra": _extra(request, profile, notes),
+        "extra": _extra(request, context, notes),
         "store": None,
         "previous_response_id": None,
     }
@@ -91,13 +110,17 @@ def _sampled(name: str, value: float | None, span: Range, context: Context, note
         notes.append(_dropped(name))
         return None
     if context.profile.forced_sampling and context.thinking:
-        notes.append(Note("param_forced", name, "the provider sets it while the model thinks"))
+        notes.append(_forced(name))
         return None
     if span.low <= value <= span.high:
         return value
     moved = min(max(value, span.low), span.high)
     notes.append(Note("param_clamped", name, f"{value:g} was sent as {moved:g}"))
     return moved
+
+
+def _forced(name: str) -> Note:
+    return Note("param_forced", name, "the provider sets it while the model thinks")
 
 
 def _dropped(name: str) -> Note:
@@ -128,38 +151,109 @@ def _parallel(request: Request, profile: Profile, notes: list[Note]) -> bool | N
 def _params(request: Request, context: Context, notes: list[Note]) -> dict[str, Raw]:
     profile = context.profile
     out: dict[str, Raw] = {}
+    user = _end_user(request, profile)
     for name, value in request.params.items():
-        if name in _USER and profile.user_field is not None:
+        if profile.user_field and name in user:
             continue
-        if name in profile.params:
+        if name == "top_k" and profile.forced_sampling and context.thinking and name in profile.params:
+            notes.append(_forced(name))
+        elif name in _AT_THE_VENDOR and name not in profile.params:
+            raise InvalidRequest(f"{name}: {_AT_THE_VENDOR[name]}", param=name)
+        elif name in profile.params and not (name in _DIALECTAL and _dialect(request.wire) != _dialect(context.wire)):
             out[name] = value
         elif name not in _OURS and bytes(value) not in _NOTHING and not (name == "n" and bytes(value) == b"1"):
             notes.append(_dropped(name))
-    if request.store and request.wire != "responses":
+    if context.wire == "responses":
+        asked = {"summary": request.reasoning.summary, "context": request.reasoning.context}
+        lost = [name for name, value in asked.items() if value is not None and name not in profile.reasoning_asks]
+        notes += [_dropped(f"reasoning.{name}") for name in lost]
+    if request.store and request.wire != "responses" and "store" not in out:
         notes.append(_dropped("store"))
-    if profile.user_field is not None:
-        _place_user(request.params, profile.user_field, out)
+    out = {name: value for name, value in out.items() if _fits(name, value, profile, notes)}
+    if profile.user_field:
+        _place_user(user, profile, out, notes)
     if context.session and "prompt_cache_key" in profile.params and "prompt_cache_key" not in out:
         out["prompt_cache_key"] = Raw(msgspec.json.encode(context.session))
     return out
 
 
-def _place_user(params: Mapping[str, Raw], field: str, out: dict[str, Raw]) -> None:
-    """The end user's id under the provider's own name, which may lie one level deep."""
-    value = next((params[name] for name in _USER if name in params and bytes(params[name]) not in _NOTHING), None)
-    if value is None:
+def _fits(name: str, value: Raw, profile: Profile, notes: list[Note]) -> bool:
+    """Whether a text parameter has the form that the provider asks for."""
+    pattern = profile.param_patterns.get(name)
+    if pattern is None or _matches(pattern, value):
+        return True
+    notes.append(Note("param_dropped", name, f"the provider takes only {name} of the form {pattern}"))
+    return False
+
+
+def _matches(pattern: str, value: Raw) -> bool:
+    try:
+        text = msgspec.json.decode(value, type=str)
+    except msgspec.DecodeError:
+        return False
+    return re.fullmatch(pattern, text) is not None
+
+
+def _end_user(request: Request, profile: Profile) -> dict[str, Raw]:
+    """The client's fields that name the end user, with the id in each. A Messages client has it in `metadata`."""
+    if request.wire != "messages":
+        return {name: request.params[name] for name in _USER if name in request.params}
+    if "metadata" in profile.params or "metadata" not in request.params:
+        return {}
+    try:
+        said = msgspec.json.decode(request.params["metadata"], type=_Metadata).user_id
+    except msgspec.DecodeError:
+        return {}
+    return {"metadata": Raw(msgspec.json.encode(_lasting(said)))} if said else {}
+
+
+class _Metadata(msgspec.Struct):
+    user_id: str | None = None
+
+
+def _lasting(id: str) -> str:
+    """The id without its session: Claude Code's is `{"device_id", "account_uuid", "session_id"}` as text, in former
+    years `user_X_account_Y_session_Z`. Vendors keep a cache for each user, and every session would start with none."""
+    try:
+        said = msgspec.json.decode(id)
+    except msgspec.DecodeError:
+        said = None
+    if isinstance(said, dict) and said.pop("session_id", None) is not None:
+        return msgspec.json.encode(said).decode()
+    return id.partition("_session_")[0]
+
+
+def _place_user(user: Mapping[str, Raw], profile: Profile, out: dict[str, Raw], notes: list[Note]) -> None:
+    """The end user's id under the provider's own name, which may lie one level deep; hashed where its form is wrong."""
+    name = next((name for name in user if bytes(user[name]) not in _NOTHING), None)
+    field = profile.user_field or ""
+    if name is None:
         return
+    value = user[name]
     outer, dot, inner = field.partition(".")
+    pattern = profile.param_patterns.get(field)
+    if pattern is not None and not _matches(pattern, value):
+        value = Raw(msgspec.json.encode("user_" + hashlib.sha256(bytes(value)).hexdigest()[:32]))
+        notes.append(Note("param_clamped", name, f"the provider takes only ids of the form {pattern}: a hash is sent"))
     out[outer] = Raw(msgspec.json.encode({inner: value})) if dot else value
 
 
-def _extra(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Raw]:
-    if profile.extra_passthrough:
+def _dialect(wire: WireName) -> str:
+    """Chat and Responses share the names and meanings of their parameters."""
+    return "messages" if wire == "messages" else "openai"
+
+
+def _extra(request: Request, context: Context, notes: list[Note]) -> dict[str, Raw]:
+    """Fields that the client's protocol does not know: those that the provider documents, or all where all may pass
+    and the client speaks the protocol that the provider is spoken to in."""
+    profile = context.profile
+    if profile.extra_passthrough and request.wire == context.wire:
         return request.extra
     names = [name for name, value in request.extra.items() if bytes(value) != b"null"]
-    for name in names[:_MAX_UNKNOWN]:
+    known = {name: request.extra[name] for name in names if name in profile.params}
+    for name in [name for name in names if name not in known][:_MAX_UNKNOWN]:
         notes.append(Note("unknown_field", name[:80], "the field is not known and was left out"))
-    return {}
+    return {name: value for name, value in known.items() if _fits(name, value, profile, notes)}
 
 
 def merge_body(body: bytes, extra: Mapping[str, Any]) -> bytes:

@@ -8,65 +8,52 @@ wrong with request or configuration is raised here, before any call.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from dragoman.catalog import ProviderRow
 from dragoman.core.events import Event
-from dragoman.core.lowering import lower, lower_history
-from dragoman.core.messages import Compaction, Message, Reasoning, WireName
+from dragoman.core.messages import WireName
 from dragoman.core.notes import Note
-from dragoman.core.profile import ModelFacts, Profile, ThinkingDefault
-from dragoman.core.replay import ReplayTarget, prepare, survey
+from dragoman.core.profile import ModelFacts, Profile
 from dragoman.core.request import Request, ResponseFormat
 from dragoman.core.restore import RestoreTools
-from dragoman.core.shape import Shape, Thinking
+from dragoman.core.search import SearchMode, SearchWish
+from dragoman.core.shape import Thinking
 from dragoman.core.stage import Stage
-from dragoman.core.tools import Tool, ToolChoice
 from dragoman.core.tooltable import ToolTable
-from dragoman.errors import ErrorInfo
+from dragoman.errors import BodyTooLarge, ErrorInfo
 from dragoman.providers.codecs import codec
-from dragoman.providers.formats import shape_format
-from dragoman.providers.marks import shape_marks
-from dragoman.providers.params import Context, merge_body, output_limit, shape_params
-from dragoman.providers.thinking import Case, Decision, decide
+from dragoman.providers.ends import Ends
+from dragoman.providers.params import merge_body
+from dragoman.providers.target import Target
+from dragoman.providers.translate import Translated, translate
 from dragoman.providers.urls import FORBIDDEN_HEADERS, build_headers, check_key, endpoint
 from dragoman.providers.vendors import vendor
+from dragoman.providers.wire_choice import choose_wire
 from dragoman.wire.base import DecodeContext, Mint, StreamDecoder
+from dragoman.wire.think_tags import TagRules
 
 
-class Target(msgspec.Struct, frozen=True):
-    """Who is to answer.
+class _Tiered(msgspec.Struct):
+    service_tier: object = None
 
-    provider, model: from the catalogue. key: the account's, never shown. account: its name. wire: None leaves the
-    choice to the rows. base_url: the account's own. headers: the account's further headers. extra_body: merged into
-    the body. thinking_default: the person's, before that of the rows. strict_usage: a malformed usage report fails the
-    call. native: the body may pass through where the row allows it.
-    """
 
-    provider: ProviderRow
-    model: ModelFacts
-    key: str | None = None
-    account: str = ""
-    wire: WireName | None = None
-    base_url: str | None = None
-    headers: Mapping[str, str] = {}
-    extra_body: Mapping[str, Any] = {}
-    thinking_default: ThinkingDefault | None = None
-    strict_usage: bool = False
-    native: bool = True
-
-    def __repr__(self) -> str:
-        return f"Target({self.provider.id}:{self.model.id}, account={self.account!r})"
+def tag_rules(profile: Profile, thinks: bool = True) -> TagRules | None:
+    """How thinking stands in a Chat answer's text. A model whose thinking is off does not begin inside it."""
+    if not profile.think_tags:
+        return None
+    begins = profile.starts_in_thinking and thinks
+    return TagRules(profile.think_names, begins, profile.think_depth, profile.think_loose)
 
 
 class Plan(msgspec.Struct, frozen=True):
     """One upstream call, ready to be made. Its repr shows neither headers nor body.
 
     thinking: what is sent about it. table: the way back for tool names. response_format: what the client asked, for
-    the schema check. secrets: what no error text may hold. profile_name: whose behaviour the vendor shows.
+    the schema check. secrets: what no error text may hold. profile_name: whose behaviour the vendor shows. search: how
+    a declared web search is carried out, "off" where none is offered; wish: what the client asks of it.
     """
 
     provider: str
@@ -88,9 +75,19 @@ class Plan(msgspec.Struct, frozen=True):
     strict_usage: bool = False
     secrets: tuple[str, ...] = ()
     profile_name: str = ""
+    search: SearchMode = "off"
+    wish: SearchWish | None = None
 
     def __repr__(self) -> str:
         return f"Plan({self.provider}:{self.model} by {self.account!r} over {self.wire}, {len(self.body)} bytes)"
+
+    @property
+    def service_tier(self) -> str | None:
+        """The service tier that the call asks for, in the vendor's word; it may change the price."""
+        if b'"service_tier"' not in self.body:
+            return None
+        tier = msgspec.json.decode(self.body, type=_Tiered).service_tier
+        return tier if isinstance(tier, str) else None
 
     def context(self, turn: str, mint: Mint) -> DecodeContext:
         """What a decoder of this call's answer may know. turn: the id of this upstream turn."""
@@ -103,6 +100,7 @@ class Plan(msgspec.Struct, frozen=True):
             strict_usage=self.strict_usage,
             cumulative=self.profile.cumulative_reasoning,
             reasoning_details=self.profile.reasoning_details,
+            tags=tag_rules(self.profile, self.thinking.mode != "off") if self.wire == "chat" else None,
         )
 
     def decoder(self, mint: Mint, turn: str) -> StreamDecoder:
@@ -116,7 +114,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     def stages(self) -> list[Stage]:
         """Fresh stages for one answer, in order."""
-        return [] if self.native or self.table.identity else [RestoreTools(self.table)]
+        if self.native:
+            return []
+        own = vendor(self.profile_name)
+        out: list[Stage] = own.stages(self.wire, self.provider, self.family)
+        if not self.table.identity:
+            out.append(RestoreTools(self.table))
+        out.append(Ends(own, self.facts.context if self.facts is not None else None))
+        return out
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ErrorInfo:
         """What the vendor's HTTP error means."""
@@ -125,52 +130,32 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(info, provider=self.provider, account=self.account or info.account)
 
 
-def choose_wire(request: Request, target: Target) -> tuple[WireName, bool]:
-    """The upstream wire, and whether the body passes through untouched."""
-    row, serves = target.provider, target.model.wires
-    client = request.wire
-    if target.native and client in row.native and target.wire in (None, client) and (not serves or client in serves):
-        if request.body is not None and not _ours(request):
-            return client, True
-    wire = target.wire or row.wire
-    return (serves[0] if serves and wire not in serves and target.wire is None else wire), False
-
-
-def _ours(request: Request) -> bool:
-    """Whether the body holds what only we can read: seals, compacted history, a stored conversation."""
-    if request.previous_response_id is not None or request.compaction:
-        return True
-    return any(
-        isinstance(b, Compaction) or (isinstance(b, Reasoning) and b.seal is not None)
-        for message in request.messages
-        for b in message.content
-    )
-
-
 def plan(
     request: Request,
     target: Target,
     *,
     session: str = "",
     client_headers: Mapping[str, str] | None = None,
+    search: SearchMode = "off",
 ) -> Plan:
     """One call of `target` for `request`.
 
     session: the conversation's id, for vendors that route their cache by one. client_headers: of which only those
-    pass that the provider's row names. Raises InvalidRequest for what the target cannot do, ConfigError for what is
-    wrong with the configuration.
+    pass that the provider's row names. search: who runs a web search that the client declares, where the provider
+    does not take the client's own declaration (see `can_search` for `native`). Raises InvalidRequest for what the
+    target cannot do, ConfigError for what is wrong with the configuration.
     """
     row, facts = target.provider, target.model
-    wire, native = choose_wire(request, target)
+    wire, native = choose_wire(request, target, search)
     url = endpoint(row, wire, target.base_url)
     check_key(row, target.key, url)
     headers = build_headers(row, wire, target.key, stream=request.stream, more=target.headers)
     headers |= _forwarded(row, client_headers or {})
     notes = _model_notes(facts)
     if native:
-        body, made = _pass_through(request, facts.id), _Made()
+        body, made = _pass_through(request, facts.id), Translated()
     else:
-        body, made = _translate(request, target, wire, session)
+        body, made = translate(request, target, wire, session, search, url)
     return Plan(
         provider=row.id,
         account=target.account,
@@ -179,27 +164,30 @@ def plan(
         wire=wire,
         url=url,
         headers=headers,
-        body=merge_body(body, target.extra_body),
+        body=_bounded(merge_body(body, target.extra_body), row, wire),
         stream=request.stream,
         native=native,
         notes=_distinct((*notes, *made.notes)),
         table=made.table,
         thinking=made.thinking,
-        profile=row.profile,
+        profile=row.profile_on(wire),
         facts=facts,
         response_format=request.response_format,
         strict_usage=target.strict_usage,
         secrets=(target.key,) if target.key else (),
         profile_name=row.profile_name,
+        search=search if made.wish is not None else "off",
+        wish=made.wish,
     )
 
 
-class _Made(msgspec.Struct, frozen=True):
-    """What translating gave beside the body."""
-
-    notes: tuple[Note, ...] = ()
-    table: ToolTable = ToolTable()
-    thinking: Thinking = Thinking()
+def _bounded(body: bytes, row: ProviderRow, wire: WireName) -> bytes:
+    """The body, where it is no larger than the provider takes."""
+    limit = row.profile_on(wire).body_limit
+    if limit and len(body) > limit:
+        size = f"{len(body) / 2**20:.1f} MB"
+        raise BodyTooLarge(f"the request is {size} and {row.id} takes {limit >> 20} MB; send media by URL, or fewer")
+    return body
 
 
 def _forwarded(row: ProviderRow, client: Mapping[str, str]) -> dict[str, str]:
@@ -225,58 +213,3 @@ def _pass_through(request: Request, model: str) -> bytes:
     body = msgspec.json.decode(request.body or b"{}", type=dict[str, Raw])
     body["model"] = Raw(msgspec.json.encode(model))
     return msgspec.json.encode(body)
-
-
-def _translate(request: Request, target: Target, wire: WireName, session: str) -> tuple[bytes, _Made]:
-    """The upstream body by way of the canonical request."""
-    row, facts = target.provider, target.model
-    profile = row.profile
-    notes: list[Note] = []
-    lowered = lower(request, profile)
-    notes += lowered.notes
-    limit = output_limit(request, Context(wire, profile, facts), notes)
-    aim = ReplayTarget(row.id, facts.family, wire, profile, facts.id, facts.inputs)
-    default = target.thinking_default or row.thinking_default or profile.thinking_default
-    history = survey(request.messages, aim)
-    thought = decide(Case(request.reasoning, request.wire, profile, facts, history, default, limit, wire))
-    notes += thought.notes
-    prepared = prepare(request.messages, msgspec.structs.replace(aim, thinking=thought.active))
-    notes += prepared.notes
-    messages = lower_history(prepared.messages, lowered.table, profile)
-    format, messages = shape_format(request.response_format, messages, profile, request.wire, notes)
-    messages = _marked(messages, request, lowered.tools, profile, notes)
-    context = Context(wire, profile, facts, thought.active, session)
-    shaped = msgspec.structs.replace(
-        request,
-        model=facts.id,
-        messages=messages,
-        tools=lowered.tools,
-        tool_choice=_choice(lowered.choice, thought, profile, notes),
-        max_output_tokens=limit,
-        response_format=format,
-        body=None,
-        **shape_params(request, context, notes),
-    )
-    body = codec(wire).encode_request(shaped, Shape(facts.id, profile, thought.shape))
-    body = merge_body(body, vendor(row.profile_name).extra_body(wire, facts, thought.shape))
-    return body, _Made(tuple(notes), lowered.table, thought.shape)
-
-
-def _choice(choice: ToolChoice | None, thought: Decision, profile: Profile, notes: list[Note]) -> ToolChoice | None:
-    """The tool choice, weakened where thinking forbids force."""
-    forced = choice is not None and choice.mode in ("required", "named")
-    if forced and thought.active and not profile.forced_choice_thinking:
-        notes.append(Note("tool_choice_weakened", "tool_choice", "no call can be forced while the model thinks"))
-        return ToolChoice()
-    return choice
-
-
-def _marked(
-    messages: tuple[Message, ...], request: Request, tools: tuple[Tool, ...], profile: Profile, notes: list[Note]
-) -> tuple[Message, ...]:
-    """Cache marks where the provider takes them."""
-    if profile.cache_marks:
-        return shape_marks(messages, tools)
-    if any(tool.cache is not None for tool in request.tools):
-        notes.append(Note("cache_mark_dropped", "cache_control", "the provider takes no cache marks"))
-    return messages

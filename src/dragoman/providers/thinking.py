@@ -67,7 +67,19 @@ class Case(msgspec.Struct, frozen=True):
         """Whether this wire of the provider has a field for thinking at all."""
         if self.wire == "messages":
             return self.profile.anthropic_thinking != "none"
-        return self.wire == "responses" or self.profile.thinking != "none"
+        if self.wire == "responses":
+            return self.profile.reasoning_effort
+        return self.profile.thinking != "none"
+
+    @property
+    def room(self) -> int | None:
+        """Tokens for thinking and answer together, None where that is not known."""
+        return self.max_tokens or self.model.max_output
+
+    @property
+    def switchable(self) -> bool:
+        """Whether this model may be asked not to think."""
+        return self.model.thinking_switchable and self.model.thinking != "forced" and self.can_be_off
 
     @property
     def can_be_off(self) -> bool:
@@ -75,10 +87,16 @@ class Case(msgspec.Struct, frozen=True):
         return self.wire == "messages" or self.profile.thinking not in _WORDED or "none" in self.profile.efforts
 
     @property
+    def keeps(self) -> bool:
+        """Whether the vendor keeps earlier reasoning only where thinking is switched on by name."""
+        return self.wire == "chat" and bool(self.profile.thinking_fields)
+
+    @property
     def graded(self) -> bool:
         """Whether an effort can be said, beside on and off."""
         if self.wire == "messages":
-            return self.profile.anthropic_thinking == "full"
+            style = self.profile.anthropic_thinking
+            return style == "effort" or (style == "full" and self.profile.thinking != "budget")
         return self.wire == "responses" or self.profile.thinking in _EFFORT_STYLES
 
 
@@ -90,14 +108,15 @@ def decide(case: Case) -> Decision:
     if model.thinking == "none" or not case.steerable:
         notes: tuple[Note, ...] = ()
         if wanted and not (model.thinking == "none" and ask.effort == "none"):
-            notes = (Note("param_dropped", field, "thinking cannot be steered on this model"),)
+            where = "on this model" if model.thinking == "none" else "here"
+            notes = (Note("param_dropped", field, f"thinking cannot be steered {where}"),)
         return Decision(Thinking(), model.thinking not in ("none", "off"), notes)
     fixed = model.thinking == "forced" or not model.thinking_switchable
     if fixed:
         return _fixed(case, field)
-    if ask.effort == "none":
+    if ask.effort == "none" or _means_off(case):
         return _off(case, field)
-    required = profile.replay in ("tool_turns", "always")
+    required = profile.replay in ("tool_turns", "always") or (case.keeps and _unset(case) != "off")
     if required and case.history.own_turns:
         decision = _on(case, field)
         if not wanted and _unset(case) == "off":
@@ -123,20 +142,35 @@ def _unset(case: Case) -> str:
     return "off" if case.default == "off" else "unset"
 
 
+def _means_off(case: Case) -> bool:
+    """Whether the vendor's word for the asked effort is the one that switches thinking off."""
+    effort, efforts = case.ask.effort, case.profile.efforts
+    return case.wire != "messages" and effort in efforts and efforts[effort] == efforts.get("none")
+
+
 def _fixed(case: Case, field: str) -> Decision:
-    """A model that always thinks: only how hard can be asked."""
-    if case.ask.effort == "none":
-        note = Note("effort_coerced", field, "this model always thinks")
-        return Decision(Thinking(), True, (note,))
-    if case.ask.effort is not None and case.graded:
+    """A model that always thinks: only how hard can be asked, and that earlier reasoning is kept."""
+    effort = case.ask.effort
+    if effort == "none":
+        word = _least(case.profile.efforts) if case.graded else None
+        least = f"; {word}, its least effort, is sent" if word else ""
+        note = Note("effort_coerced", field, f"this model always thinks{least}")
+        return Decision(Thinking("on", word) if word else Thinking(), True, (note,))
+    if effort is not None and case.graded:
         return _on(case, field)
+    if case.keeps and (effort is not None or case.ask.asked or case.history.own_turns):
+        return _on(case, field)
+    if effort is not None:
+        return Decision(Thinking(), True, (Note("effort_coerced", field, "this model's thinking has no degrees"),))
     return Decision(Thinking(), True)
 
 
 def _off(case: Case, field: str) -> Decision:
+    asked = case.ask.effort
     if case.can_be_off:
-        return Decision(Thinking("off", case.profile.efforts.get("none")), False)
-    word = _nearest("none", case.profile.efforts)
+        notes = () if asked == "none" else (Note("effort_coerced", field, f"{asked} switches thinking off here"),)
+        return Decision(Thinking("off", case.profile.efforts.get("none")), False, notes)
+    word = _least(case.profile.efforts)
     note = Note("effort_coerced", field, "thinking cannot be switched off here; the least effort is sent")
     return Decision(Thinking("on", word), True, (note,))
 
@@ -147,6 +181,9 @@ def _on(case: Case, field: str) -> Decision:
     effort = _effort(case, field, notes)
     budget = None
     if profile.thinking == "budget" or (ask.budget is not None and profile.anthropic_thinking == "full"):
+        if case.room is not None and case.room <= _LEAST_BUDGET and case.switchable:
+            told = f"an output limit of {case.room} tokens leaves no room for thinking"
+            return Decision(Thinking("off"), False, (Note("param_dropped", field, told),))
         budget = _budget(ask, case, notes)
     return Decision(Thinking("on", effort, budget), True, tuple(notes))
 
@@ -167,6 +204,13 @@ def _effort(case: Case, field: str, notes: list[Note]) -> str | None:
     return word
 
 
+def _least(efforts: dict[str, str]) -> str | None:
+    """The word of the least effort that still thinks."""
+    return next(
+        (efforts[e] for e in EFFORTS if e != "none" and e in efforts and efforts[e] != efforts.get("none")), None
+    )
+
+
 def _nearest(asked: Effort, efforts: dict[str, str]) -> str | None:
     """The word of the nearest effort that the vendor has; of two that are equally near, the higher."""
     if asked in efforts:
@@ -181,7 +225,7 @@ def _nearest(asked: Effort, efforts: dict[str, str]) -> str | None:
 def _budget(ask: ReasoningAsk, case: Case, notes: list[Note]) -> int:
     """Thinking tokens: what was asked, below the output limit with room for an answer."""
     wanted = ask.budget if ask.budget is not None else _BUDGETS[ask.effort or "medium"]
-    limit = case.max_tokens or case.model.max_output
+    limit = case.room
     if limit is not None:
         wanted_room = max(limit - max(limit // 4, 1), 1)
         if wanted > wanted_room:

@@ -7,7 +7,11 @@ and one line in the table below.
 
 from __future__ import annotations
 
+from dragoman.providers.deepseek import DeepSeek
+from dragoman.providers.gemini import Gemini
 from dragoman.providers.minimax import MiniMax
+from dragoman.providers.moonshot import Moonshot
+from dragoman.providers.openrouter import OpenRouter
 from dragoman.providers.vendor import Vendor
 from dragoman.providers.xiaomi import Xiaomi
 from dragoman.providers.zhipu import Zhipu
@@ -16,7 +20,11 @@ _GENERIC = Vendor()
 _VENDORS: dict[str, Vendor] = {
     "xiaomi": Xiaomi(),
     "minimax": MiniMax(),
+    "deepseek": DeepSeek(),
     "zhipu": Zhipu(),
+    "moonshot": Moonshot(),
+    "openrouter": OpenRouter(),
+    "gemini": Gemini(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Xiaomi MiMo: what its errors mean. Everything else about it is data in the catalogue.
+"""Xiaomi MiMo: what its errors mean, and where it searches the web. Everything else about it is data in the catalogue.
 
 Bodies are `{"error": {"code": "400", "message": "Param Incorrect", "param": "<the reason>", "type": ""}}`, at times
 with `data:` in front: the code is a string, and the true reason stands in `param`, which is no field's name.
@@ -8,10 +8,15 @@ Moderation ("421") and risk control ("441") come under HTTP 400 as well (error c
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import msgspec
 
+from dragoman.core.messages import WireName
+from dragoman.core.search import NativeSearch, SearchWish
+from dragoman.core.tools import Tool
 from dragoman.errors import ErrorInfo, ErrorKind
+from dragoman.providers import xiaomi_search
 from dragoman.providers.vendor import Vendor
 
 _OVERFLOW = re.compile(r"maximum context length|context window|too many tokens|prompt is too long", re.I)
@@ -30,7 +35,15 @@ class _Envelope(msgspec.Struct):
 
 
 class Xiaomi(Vendor):
-    """Error reading for MiMo."""
+    """Error reading and web search for MiMo."""
+
+    def searches(self, wire: WireName, url: str, key: str | None) -> bool:
+        """Only on the Chat wire: the other two have no such tool in their lists."""
+        return wire == "chat" and xiaomi_search.can_search(urlsplit(url).hostname or "", key)
+
+    def search_tool(self, tool: Tool, wish: SearchWish) -> NativeSearch | None:
+        """The flat declaration."""
+        return xiaomi_search.search_tool(wish)
 
     def refine_error(self, info: ErrorInfo, body: bytes) -> ErrorInfo:
         """The reason out of `param`, and the kind out of status, code and reason."""
