@@ -42,8 +42,19 @@ if TYPE_CHECKING:
         UsageSeen,
     )
     from dragoman.core.fold import Reply
-    from dragoman.core.messages import Media, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
+    from dragoman.core.messages import (
+        Media,
+        Message,
+        Opaque,
+        Reasoning,
+        SearchSource,
+        Text,
+        ToolCall,
+        ToolResult,
+        WebSearch,
+    )
     from dragoman.core.notes import Note
+    from dragoman.core.partial_json import parse_partial
     from dragoman.core.persist import from_json, to_json
     from dragoman.core.request import Request, ResponseFormat
     from dragoman.core.tools import Tool, ToolChoice
@@ -57,6 +68,8 @@ if TYPE_CHECKING:
         ModelNotFound,
         UpstreamError,
     )
+    from dragoman.wire.think_fragments import ThinkFragment
+    from dragoman.wire.think_tags import ThinkTagParser
 
 
 _HOME = {
@@ -67,14 +80,17 @@ _HOME = {
         "ReasoningDelta Started TextDelta UsageSeen"
     ),
     "dragoman.core.fold": "Reply",
-    "dragoman.core.messages": "Media Message Opaque Reasoning Text ToolCall ToolResult",
+    "dragoman.core.messages": "Media Message Opaque Reasoning SearchSource Text ToolCall ToolResult WebSearch",
     "dragoman.core.notes": "Note",
+    "dragoman.core.partial_json": "parse_partial",
     "dragoman.core.persist": "from_json to_json",
     "dragoman.core.request": "Request ResponseFormat",
     "dragoman.core.tools": "Tool ToolChoice",
     "dragoman.core.usage": "Usage",
     "dragoman.cost": "Cost",
     "dragoman.errors": "ConfigError DragomanError ErrorInfo InvalidRequest ModelNotFound UpstreamError",
+    "dragoman.wire.think_fragments": "ThinkFragment",
+    "dragoman.wire.think_tags": "ThinkTagParser",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 
@@ -110,11 +126,14 @@ __all__ = [
     "Request",
     "ResponseFormat",
     "RetryPolicy",
+    "SearchSource",
     "Settings",
     "Started",
     "Stream",
     "Text",
     "TextDelta",
+    "ThinkFragment",
+    "ThinkTagParser",
     "Timeouts",
     "Tool",
     "ToolCall",
@@ -124,8 +143,10 @@ __all__ = [
     "UpstreamError",
     "Usage",
     "UsageSeen",
+    "WebSearch",
     "__version__",
     "from_json",
+    "parse_partial",
     "to_json",
     "tool",
 ]

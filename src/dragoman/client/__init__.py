@@ -7,7 +7,8 @@ from dragoman.client.client import Client, Models, ModelStatus
 from dragoman.client.engine import Engine
 from dragoman.client.ids import new_id
 from dragoman.client.retry import RetryPolicy, Timeouts
-from dragoman.client.run import EventSink, Run
+from dragoman.client.run import Run
+from dragoman.client.running import EventSink
 from dragoman.client.stream import Answer, Stream
 from dragoman.client.tools import FunctionTool, Toolbox, tool
 from dragoman.client.transport import Exchange, HttpCall, Sink, Transport

@@ -16,15 +16,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
 
+from dragoman.client.exchange import OpenExchange
+from dragoman.client.failures import Meaning, failure
 from dragoman.client.transport import HttpCall, Sink
-from dragoman.errors import ErrorInfo, ErrorKind
+from dragoman.errors import ErrorInfo
 
-GRACE = 1.0
-"""Seconds that a released connection may take to come to its end before it is closed."""
-DRAIN = 64 * 1024
-"""Bytes that a released connection may still bring."""
-
-_TABLE: tuple[tuple[type[BaseException], ErrorKind, str, str], ...] = (
+_ERRORS: tuple[Meaning, ...] = (
     (aiohttp.ConnectionTimeoutError, "timeout", "connect_timeout", "could not connect in time"),
     (aiohttp.ClientConnectorCertificateError, "network", "tls_failed", "the certificate could not be verified"),
     (aiohttp.ClientConnectorSSLError, "network", "tls_failed", "the TLS handshake failed"),
@@ -45,17 +42,11 @@ _TABLE: tuple[tuple[type[BaseException], ErrorKind, str, str], ...] = (
     (OSError, "network", "connection_lost", "the connection broke"),
     (ValueError, "config", "invalid_call", "the call's URL or headers cannot be sent; check base_url and headers"),
 )
-_FINAL = frozenset({"tls_failed", "invalid_url", "invalid_call"})
 
 
 def map_error(error: BaseException, host: str) -> ErrorInfo:
-    """What an exception of the HTTP client means. The text names the host, never the exception's own words:
-    those may quote URLs and headers."""
-    for cls, kind, code, text in _TABLE:
-        if isinstance(error, cls):
-            retryable = False if code in _FINAL else None
-            return ErrorInfo(kind, f"{host}: {text}", code=code, retryable=retryable)
-    return ErrorInfo("internal", f"{host}: unexpected {type(error).__name__} in the transport", retryable=False)
+    """What an exception of the HTTP client means."""
+    return failure(error, host, _ERRORS)
 
 
 def proxy_for(scheme: str, host: str) -> tuple[str | None, dict[str, str]]:
@@ -72,48 +63,35 @@ def proxy_for(scheme: str, host: str) -> tuple[str | None, dict[str, str]]:
     return urlunsplit(parts._replace(netloc=address)), header
 
 
-class AiohttpExchange:
+class AiohttpExchange(OpenExchange):
     """One call under way: a task that reads and pushes."""
 
-    __slots__ = ("_call", "_ended", "_gate", "_grace", "_paused", "_response", "_sink", "_task", "_transport")
+    __slots__ = ("_call", "_gate", "_response", "_task", "_transport")
 
     def __init__(self, transport: AiohttpTransport, call: HttpCall, sink: Sink) -> None:
+        super().__init__(sink)
         self._transport = transport
         self._call = call
-        self._sink: Sink | None = sink
         self._response: aiohttp.ClientResponse | None = None
-        self._paused = False
         self._gate: asyncio.Future[None] | None = None
-        self._grace: asyncio.TimerHandle | None = None
-        self._ended = False
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def pause(self) -> None:
         """Stops reading; aiohttp stops the socket when its buffer is full."""
-        self._paused = True
+        self.paused = True
 
     def resume(self) -> None:
         """Reads on."""
-        self._paused = False
+        self.paused = False
         if self._gate is not None and not self._gate.done():
             self._gate.set_result(None)
 
-    def release(self) -> None:
-        """Nothing more is wanted; the rest is read and dropped for a moment, so that the connection can be reused."""
-        if self._sink is None:
-            return
-        self._sink = None
-        self.resume()
-        if not self._ended:
-            self._grace = asyncio.get_running_loop().call_later(GRACE, self.abort)
-
     def abort(self) -> None:
         """Closes the connection now."""
-        self._sink = None
-        if self._ended:
-            return
-        self._close()
-        self._task.cancel()
+        reading = not self.over
+        super().abort()
+        if reading:
+            self._task.cancel()
 
     def cancel(self) -> None:
         """Ends the call from the transport's side: the sink hears `aborted`."""
@@ -122,16 +100,11 @@ class AiohttpExchange:
     async def gone(self) -> None:
         """Waits until the task is over. A task that was cancelled before its first step has told nobody yet."""
         await asyncio.wait({self._task})
-        self._end(ErrorInfo("aborted", "the transport was closed"))
+        self.end(ErrorInfo("aborted", "the transport was closed"))
 
-    def _close(self) -> None:
-        """Gives the connection back, once. `close` is right in every case: a connection whose answer was read to its
-        end has left the response already, and one whose answer was not cannot be used again."""
-        if self._ended:
-            return
-        self._ended = True
-        if self._grace is not None:
-            self._grace.cancel()
+    def let_go(self) -> None:
+        """Gives the connection back. `close` is right in every case: a connection whose answer was read to its end has
+        left the response already, and one whose answer was not cannot be used again."""
         response = self._response
         if response is not None:
             connection = response.connection
@@ -140,39 +113,30 @@ class AiohttpExchange:
             response.close()
         self._transport.forget(self)
 
-    def _end(self, error: ErrorInfo | None) -> None:
-        self._close()
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.end(error)
-
     async def _run(self) -> None:
         host = urlsplit(self._call.url).netloc.rpartition("@")[2] or "the endpoint"
         try:
             self._response = response = await self._transport.post(self._call)
-            if self._sink is not None:
-                self._sink.head(response.status, response.headers)
+            if self.sink is not None:
+                self.sink.head(response.status, response.headers)
             await self._read(response.content)
         except asyncio.CancelledError:
-            self._end(ErrorInfo("aborted", "the call was cancelled"))
+            self.end(ErrorInfo("aborted", "the call was cancelled"))
             raise
         except Exception as error:  # boundary: a task that dies unheard would leave its sink waiting for ever
-            self._end(map_error(error, host))
+            self.end(map_error(error, host))
         else:
-            self._end(None)
+            self.end(None)
 
     async def _read(self, content: aiohttp.StreamReader) -> None:
         read = content.readany
-        spare = DRAIN
         while data := await read():
-            sink = self._sink
+            sink = self.sink
             if sink is not None:
                 sink.feed(data)
-            else:
-                spare -= len(data)
-                if spare < 0:
-                    return
-            while self._paused:
+            elif not self.may_drop(data):
+                return
+            while self.paused:
                 self._gate = asyncio.get_running_loop().create_future()
                 await self._gate
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 from weakref import WeakSet
 
 import msgspec
@@ -18,15 +18,24 @@ import msgspec
 from dragoman.catalog import ModelRow, resolve
 from dragoman.client.ask import MessageLike, Options, build
 from dragoman.client.engine import Engine
+from dragoman.client.ids import new_id
+from dragoman.client.opening import open_answer
 from dragoman.client.retry import RetryPolicy, Timeouts
+from dragoman.client.searching import Searching
 from dragoman.client.stream import Answer, Stream
 from dragoman.client.transport import Transport
 from dragoman.config import Settings, load
+from dragoman.config.settings import Search
 from dragoman.core.events import Failed
 from dragoman.core.notes import Note
+from dragoman.core.request import Request
 from dragoman.cost import Cost, price
 from dragoman.errors import ConfigError, UpstreamError
-from dragoman.providers.plan import Plan, Target, plan
+from dragoman.providers.plan import Plan, plan
+from dragoman.providers.target import Target
+
+if TYPE_CHECKING:
+    from dragoman.search.engine import SearchEngine
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
@@ -71,7 +80,8 @@ class Client:
     """`async with Client() as client: ...`; or make one and call `close` at the end.
 
     settings: everything as configured; without them environment and file are read, where `api_keys` and `base_urls`
-    (provider -> value) go before both. transport: another one than aiohttp; it is not closed here.
+    (provider -> value) go before both. transport: another one than aiohttp; it is not closed here. search: who runs a
+    declared web search, instead of the settings; an engine is used where the vendor does not search itself, and closed.
     Raises ConfigError for settings that cannot be used.
     """
 
@@ -84,6 +94,7 @@ class Client:
         transport: Transport | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
+        search: SearchEngine | Search | None = None,
     ) -> None:
         if settings is not None and (api_keys or base_urls):
             raise ConfigError("give either settings or api_keys and base_urls; settings hold keys already")
@@ -100,6 +111,7 @@ class Client:
             timeouts or Timeouts(limits.connect, limits.first_byte, limits.idle, limits.total),
             retry or RetryPolicy(attempts=self.settings.retry.attempts),
         )
+        self._searching = _searching(self.settings, search)
         self._streams: WeakSet[Stream] = WeakSet()
         self.models = Models(self.settings)
         """The catalogue, with key status."""
@@ -116,6 +128,7 @@ class Client:
         """Ends every stream that is still under way and closes the connections."""
         for stream in list(self._streams):
             await stream.aclose()
+        await self._searching.close()
         if self._owned is not None:
             await self._owned.close()
 
@@ -171,9 +184,27 @@ class Client:
             base_url=account.base_url or None,
             extra_body=options.get("extra_body", {}),
             strict_usage=options.get("strict_usage", False),
+            foreign_reasoning=options.get("foreign_reasoning"),
+            media_unsupported=options.get("media_unsupported", settings.media.unsupported),
+            own_files=True,
         )
-        made = plan(request, target, session=options.get("session", ""))
-        return Stream(self._engine, _noted(made, found.notes), found.row, self._streams.add)
+
+        search = self._searching.begin(request, target, options.get("search"))
+
+        def make(request: Request) -> Plan:
+            return plan(request, target, session=options.get("session", ""), search=search.mode)
+
+        made, conductors = open_answer(request, make, search, new_id)
+        return Stream(self._engine, _noted(made, found.notes), found.row, self._streams.add, conductors)
+
+
+def _searching(settings: Settings, given: SearchEngine | Search | None) -> Searching:
+    if given is None or isinstance(given, Search):
+        return Searching(given or settings.search)
+    configured = settings.search
+    if configured.mode == "off":
+        configured = msgspec.structs.replace(configured, mode="auto")
+    return Searching(configured, given)
 
 
 def _noted(made: Plan, notes: tuple[Note, ...]) -> Plan:

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
-from dragoman.client.aiohttp_transport import DRAIN, GRACE, AiohttpTransport, proxy_for
+from dragoman.client.aiohttp_transport import AiohttpTransport, proxy_for
+from dragoman.client.exchange import OpenExchange
 from dragoman.client.http1 import Connection, Origin, dial_error, request_bytes
 from dragoman.client.inflate import Inflater
 from dragoman.client.transport import Exchange, HttpCall, Sink
@@ -33,58 +34,36 @@ def _address(url: str) -> tuple[str, str]:
     return parts.netloc, path + (f"?{parts.query}" if parts.query else "")
 
 
-class DirectExchange:
+class DirectExchange(OpenExchange):
     """One call under way on a connection, or waiting for one."""
 
     def __init__(self, transport: DirectTransport, call: HttpCall, sink: Sink, origin: Origin) -> None:
+        super().__init__(sink)
         self.transport = transport
         self.host = f"{origin[1]}:{origin[2]}"
         self._call = call
-        self._sink: Sink | None = sink
         self._origin = origin
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
-        self._grace: asyncio.TimerHandle | None = None
         self._inflate: Inflater | None = None
-        self._paused = False
-        self._ended = False
-        self._spare = DRAIN
         self._data = b""
 
     # -- towards the caller
 
     def pause(self) -> None:
         """Stops reading the socket."""
-        self._paused = True
+        self.paused = True
         if self._connection is not None:
             self._connection.hold(True)
 
     def resume(self) -> None:
         """Reads on."""
-        self._paused = False
+        self.paused = False
         if self._connection is not None:
             self._connection.hold(False)
 
-    def release(self) -> None:
-        """Nothing more is wanted; the rest is dropped for a moment, so that the connection can be used again."""
-        if self._sink is None:
-            return
-        self._sink = None
-        self.resume()
-        if not self._ended:
-            self._grace = asyncio.get_running_loop().call_later(GRACE, self.abort)
-
-    def abort(self) -> None:
-        """Closes the connection now."""
-        self._sink = None
-        self._close()
-
-    def _close(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        if self._grace is not None:
-            self._grace.cancel()
+    def let_go(self) -> None:
+        """Gives the connection back, or stops dialing; a connection that did not come to its end is closed."""
         if self._task is not None:
             self._task.cancel()
         connection, self._connection = self._connection, None
@@ -110,7 +89,7 @@ class DirectExchange:
     def dial_again(self) -> None:
         """The kept connection was dead: once more, on a new one."""
         self._connection = None
-        if not self._ended:
+        if not self.over:
             self._task = asyncio.get_running_loop().create_task(self._dial())
 
     def _use(self, connection: Connection) -> None:
@@ -119,7 +98,7 @@ class DirectExchange:
             return
         self._connection = connection
         connection.begin(self, self._data)
-        connection.hold(self._paused)
+        connection.hold(self.paused)
 
     async def _dial(self) -> None:
         try:
@@ -130,7 +109,7 @@ class DirectExchange:
             self.ended(dial_error(error, self.host))
             return
         self._task = None
-        if self._ended:
+        if self.over:
             connection.kill()
         else:
             self._use(connection)
@@ -145,21 +124,20 @@ class DirectExchange:
         elif coding not in ("", "identity"):
             self._broken(f"the answer is compressed with {coding[:20]!r}, which was not asked for")
             return
-        if self._sink is not None:
-            self._sink.head(status, head)
+        if self.sink is not None:
+            self.sink.head(status, head)
 
     def body(self, data: bytes) -> None:
         """Bytes of the body."""
-        if self._sink is None:
-            self._spare -= len(data)
-            if self._spare < 0:
+        if self.sink is None:
+            if not self.may_drop(data):
                 self.abort()
             return
         if self._inflate is None:
-            self._sink.feed(data)
+            self.sink.feed(data)
             return
         parts = self._inflate.feed(data)
-        while self._sink is not None:
+        while self.sink is not None:
             try:
                 made = next(parts, None)
             except zlib.error:
@@ -167,7 +145,7 @@ class DirectExchange:
                 return
             if made is None:
                 return
-            self._sink.feed(made)
+            self.sink.feed(made)
 
     def reusable(self, connection: Connection) -> None:
         """The connection may serve another call."""
@@ -181,14 +159,10 @@ class DirectExchange:
 
     def ended(self, error: ErrorInfo | None) -> None:
         """The answer is over. The sink hears it once."""
-        sink, self._sink = self._sink, None
         if error is None and self._inflate is not None and not self._inflate.whole:
             text = f"{self.host}: the compressed answer ends in the middle"
             error = ErrorInfo("network", text, code="connection_lost")
-        if not self._ended:
-            self._close()
-        if sink is not None:
-            sink.end(error)
+        self.end(error)
 
 
 class DirectTransport:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dragoman.client.attempt import CallPlan
 from dragoman.client.ids import new_id
 from dragoman.client.retry import RetryPolicy, Timeouts
-from dragoman.client.run import EventSink, Means, Run
+from dragoman.client.rounds import Conductor, Rounds
+from dragoman.client.run import Run
+from dragoman.client.running import EventSink, Means, Running
 from dragoman.client.transport import Transport
 from dragoman.core.stage import Stage
 from dragoman.wire.base import Mint
@@ -43,9 +45,13 @@ class Engine:
         sink: EventSink,
         *,
         stages: Sequence[Stage] = (),
-    ) -> Run:
-        """Starts a run. plan: for every attempt, or a function of the attempt's number (from 0) that may choose
-        another account and may raise DragomanError, which becomes the run's end. stages: behind the plan's own."""
+        conductors: Sequence[Conductor] = (),
+    ) -> Running:
+        """Starts an answer. plan: for every attempt, or a function of the attempt's number (from 0) that may choose
+        another account and may raise DragomanError, which becomes the end. conductors: what may make several rounds of
+        it, in the order in which events pass them. stages: behind the plan's own and behind the conductors."""
+        if conductors:
+            return Rounds(self._means, plan, sink, stages, conductors)
         return Run(self._means, plan, sink, stages)
 
     async def run(
@@ -54,6 +60,7 @@ class Engine:
         sink: EventSink,
         *,
         stages: Sequence[Stage] = (),
+        conductors: Sequence[Conductor] = (),
     ) -> None:
-        """Starts a run and waits for its end. Cancelled, it delivers `Failed` (aborted) before it raises."""
-        await self.start(plan, sink, stages=stages).wait()
+        """Starts an answer and waits for its end. Cancelled, it delivers `Failed` (aborted) before it raises."""
+        await self.start(plan, sink, stages=stages, conductors=conductors).wait()

@@ -15,15 +15,16 @@ from typing import Protocol
 
 import httptools
 
+from dragoman.client.failures import Meaning, failure
 from dragoman.client.transport import HttpCall
-from dragoman.errors import ErrorInfo, ErrorKind
+from dragoman.errors import ErrorInfo
 
 MAX_HEAD = 64 * 1024
 """Bytes of response headers that are taken."""
 
 Origin = tuple[str, str, int]
 
-_ERRORS: tuple[tuple[type[BaseException], ErrorKind, str, str], ...] = (
+_ERRORS: tuple[Meaning, ...] = (
     (ssl.SSLCertVerificationError, "network", "tls_failed", "the certificate could not be verified"),
     (ssl.SSLError, "network", "tls_failed", "the TLS handshake failed"),
     (socket.gaierror, "network", "dns_failed", "the host name could not be resolved"),
@@ -31,17 +32,13 @@ _ERRORS: tuple[tuple[type[BaseException], ErrorKind, str, str], ...] = (
     (OSError, "network", "connect_failed", "could not connect"),
     (ValueError, "config", "invalid_call", "the call's URL or headers cannot be sent; check base_url and headers"),
 )
-_FINAL = frozenset({"tls_failed", "invalid_call"})
 _BREAKS = re.compile(r"[\r\n\0]")
 _BREAKS_NAME = re.compile(r"[\r\n\0: \t]")
 
 
 def dial_error(error: BaseException, host: str) -> ErrorInfo:
-    """Why a connection could not be made. The text names the host only."""
-    for cls, kind, code, text in _ERRORS:
-        if isinstance(error, cls):
-            return ErrorInfo(kind, f"{host}: {text}", code=code, retryable=False if code in _FINAL else None)
-    return ErrorInfo("internal", f"{host}: unexpected {type(error).__name__} in the transport", retryable=False)
+    """Why a connection could not be made."""
+    return failure(error, host, _ERRORS)
 
 
 def request_bytes(call: HttpCall, host: str, target: str) -> bytes:

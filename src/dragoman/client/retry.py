@@ -6,9 +6,6 @@ stands which failures deserve another attempt at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-
 import msgspec
 
 from dragoman.errors import ErrorInfo
@@ -47,6 +44,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether this failure may be gone by the next attempt."""
         if error.retryable is False:
             return False
+        patient = error.retry_after is None or error.retry_after <= self.retry_after_cap
+        if error.retryable and patient and not error.upstream_status:
+            # The vendor's own code says so, inside a 200.
+            return True
         if error.retry_after is not None and error.retry_after > self.retry_after_cap:
             return False
         status = error.upstream_status or 0
@@ -65,21 +66,3 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
             return error.retry_after + chance * self.base
         whole = min(self.cap, self.base * float(2**attempt))
         return whole * (0.5 + chance / 2)
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that the vendor asks to wait: `Retry-After` as number or date, or `retry-after-ms`. now: unix seconds."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            seconds = float(value) * scale
-        except ValueError:
-            continue
-        if 0 <= seconds < 1e9:
-            return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after") or "").timestamp() - now)
-    except ValueError:
-        return None

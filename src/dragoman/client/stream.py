@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 
 from dragoman.catalog import ModelRow
 from dragoman.client.engine import Engine
-from dragoman.client.run import Run
-from dragoman.core.events import Event, Failed, Terminal
+from dragoman.client.rounds import Conductor
+from dragoman.client.running import Running
+from dragoman.core.events import TERMINAL, Event, Failed, Started, Terminal
 from dragoman.core.fold import Folder, Reply
 from dragoman.core.messages import Message
 from dragoman.core.notes import Note
+from dragoman.core.replay import stamped
 from dragoman.core.usage import Usage
 from dragoman.cost import Cost, price
 from dragoman.errors import ErrorInfo
@@ -48,31 +50,40 @@ class Answer(Reply, frozen=True, kw_only=True):
 class Stream:
     """One answer as it comes. Use it as `async with client.stream(...) as stream: async for event in stream: ...`.
 
-    The last event is always `Finished`, `Incomplete` or `Failed`. Cancelling the reader, leaving the block and
-    `aclose` end the call with a `Failed` of kind `aborted`, and close the connection.
+    The first event is always `Started`, the last `Finished`, `Incomplete` or `Failed`. Cancelling the reader, leaving
+    the block and `aclose` end the call with a `Failed` of kind `aborted`, and close the connection.
     """
 
     committed = False
 
-    def __init__(self, engine: Engine, plan: Plan, row: ModelRow, started: Callable[[Stream], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        row: ModelRow,
+        started: Callable[[Stream], None],
+        conductors: Sequence[Conductor] = (),
+    ) -> None:
         self._engine = engine
         self._plan = plan
         self._row = row
         self._on_start = started
+        self._conductors = conductors
         self._folder = Folder()
-        self._run: Run | None = None
+        self._run: Running | None = None
         self._unread: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._keep = True
         self._held_back = False
         self._scoped = False
+        self._begun = False
 
     # -- what is known so far
 
     @property
     def message(self) -> Message:
         """The message so far, an open block included. Put together when asked for: its cost is its length."""
-        return self._folder.snapshot()
+        return self._stamped(self._folder.snapshot())
 
     @property
     def usage(self) -> Usage | None:
@@ -99,7 +110,7 @@ class Stream:
     def start(self) -> Stream:
         """Starts the call, if it was not. `async with` and `async for` do it by themselves."""
         if self._run is None:
-            self._run = self._engine.start(self._plan, self)
+            self._run = self._engine.start(self._plan, self, conductors=self._conductors)
             self._on_start(self)
         return self
 
@@ -153,9 +164,10 @@ class Stream:
         """The answer as far as it has come; of a stream that is still running it is a failed one."""
         reply = self._folder.reply()
         usage = reply.usage
-        cost = None if usage is None else price(usage, self._row, datetime.now(UTC))
+        tier = self._plan.service_tier
+        cost = None if usage is None else price(usage, self._row, datetime.now(UTC), service_tier=tier)
         return Answer(
-            reply.message,
+            self._stamped(reply.message),
             reply.end,
             reply.id,
             reply.model,
@@ -168,6 +180,9 @@ class Stream:
             cost=cost,
         )
 
+    def _stamped(self, message: Message) -> Message:
+        return stamped(message, self._plan.provider, self._plan.family, self._plan.wire)
+
     async def aclose(self) -> None:
         """Ends the call if it is still under way."""
         if self._run is not None:
@@ -179,7 +194,11 @@ class Stream:
         """Nothing is committed early here: whoever reads gets events only."""
 
     def events(self, batch: list[Event]) -> None:
-        """Takes a batch from the run."""
+        """Takes a batch from the run. A call that ends before the vendor began still has a start."""
+        if not self._begun:
+            self._begun = any(isinstance(event, Started) for event in batch)
+            if not self._begun and isinstance(batch[-1], TERMINAL):
+                batch = [Started(), *batch]
         self._folder.feed(batch)
         if self._keep:
             self._unread += batch

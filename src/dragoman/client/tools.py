@@ -16,12 +16,10 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.client.schema import Signature, read
+from dragoman.client.validation import faults
 from dragoman.core.messages import Media, Message, ResultPart, Text, ToolCall, ToolReference, ToolResult
 from dragoman.core.tools import Tool
 from dragoman.errors import InvalidRequest
-
-MAX_ERRORS = 5
-"""Faults of one set of arguments that are told."""
 
 
 class FunctionTool:
@@ -70,7 +68,7 @@ class FunctionTool:
             value = msgspec.json.decode(arguments or "{}")
         except msgspec.DecodeError as error:
             return failed(call_id, f"the arguments are not valid JSON: {error}")
-        problems = validate(self._schema, value)
+        problems = faults(self._schema, value)
         if problems:
             return failed(call_id, "the arguments do not fit the tool: " + "; ".join(problems))
         try:
@@ -160,24 +158,6 @@ def duplicate(name: str) -> InvalidRequest:
     return InvalidRequest(
         f"two tools are named {name!r}; rename one of them", code="duplicate_tool", param=f"tools[{name}]"
     )
-
-
-def validate(schema: dict[str, Any], value: Any) -> list[str]:
-    """What is wrong with `value`, each fault with its path (`items[2].name: ...`); at most `MAX_ERRORS`."""
-    from jsonschema import Draft202012Validator
-
-    found = sorted(
-        Draft202012Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path))
-    )
-    return [f"{path(error.absolute_path)}: {error.message}" for error in found[:MAX_ERRORS]]
-
-
-def path(steps: Iterable[str | int]) -> str:
-    """A path as a person writes it."""
-    text = ""
-    for step in steps:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text or "arguments"
 
 
 def failed(call_id: str, text: str) -> ToolResult:
