@@ -6,7 +6,7 @@ package's canonical request, and made by other code: a codec's error must not be
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,12 +14,11 @@ import msgspec
 class Rejected(Exception):
     """The request breaks a documented rule and is answered with an error.
 
-    rule: a slug, as the verdict shows it. field: path of the field. reason: the vendor's words (its `param`).
+    rule: a slug, as the verdict shows it. field: path of the field. reason: what is wrong, for the vendor's words to be
+    put around. message: the vendor's own words in place of those it uses for this rule.
     """
 
-    def __init__(
-        self, rule: str, field: str, reason: str, *, status: int = 400, message: str = "Param Incorrect"
-    ) -> None:
+    def __init__(self, rule: str, field: str, reason: str, *, status: int = 400, message: str = "") -> None:
         super().__init__(f"{rule}: {field}: {reason}")
         self.rule = rule
         self.field = field
@@ -37,7 +36,11 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """One message of the history. results: (call id, text) pairs. reasoning: None where the field was absent."""
+    """One message of the history. results: (call id, text) pairs. reasoning: None where the field was absent.
+
+    signature: what marks the reasoning as the server's own. form: in which form it came, where there are several.
+    parts: the texts of which `text` was put together, () where it came as one.
+    """
 
     role: str
     text: str = ""
@@ -46,24 +49,37 @@ class Said(msgspec.Struct, frozen=True):
     reasoning: str | None = None
     signature: str | None = None
     path: str = ""
+    form: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A tool on offer. schema: the JSON Schema of its arguments."""
+    """A tool on offer. schema: the JSON Schema of its arguments. kind: function or custom (free text)."""
 
     name: str
     description: str
     schema: dict[str, Any]
+    kind: str = "function"
+
+
+CUSTOM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
+"""A custom tool takes free text; the scripted model fills it as one field."""
 
 
 class Ask(msgspec.Struct, frozen=True):
     """One request that obeys the rules.
 
     ignored: fields that the vendor accepts and does not heed, as (field, value). search: a server-side web search is
-    declared. limit: output tokens, reasoning included. prompt: the bytes that a prefix cache would see.
+    declared. limit: output tokens, reasoning included. prompt: the bytes that a prefix cache would see. options: words
+    of the vendor's own for its voice; `form:NAME` is the form in which reasoning goes out. extra: whatever the stream
+    module of the wire wants to know.
     """
 
-    wire: str
+    wire: Literal["chat", "messages", "responses"]
     model: str
     said: tuple[Said, ...]
     system: str = ""
@@ -77,3 +93,5 @@ class Ask(msgspec.Struct, frozen=True):
     ignored: tuple[tuple[str, str], ...] = ()
     tolerated: tuple[str, ...] = ()
     prompt: bytes = b""
+    options: frozenset[str] = frozenset()
+    extra: Any = None

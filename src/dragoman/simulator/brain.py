@@ -39,16 +39,21 @@ _BACK = re.compile(
 )
 _PARALLEL = re.compile(r"\bin parallel\b|\bparallel (?:tool )?calls\b|\bat the same time\b", re.I)
 _PLACE = re.compile(r"\b(?:in|for) ([A-Z][a-zé]+)")
-_COMPACT = re.compile(r"CONTEXT CHECKPOINT COMPACTION|summari[sz]e (?:the|this) conversation", re.I)
+_COMPACT = re.compile(
+    r"CONTEXT CHECKPOINT COMPACTION|summari[sz]e (?:the|this) conversation"
+    r"|create a detailed summary of the conversation",
+    re.I,
+)
 _SEARCH = re.compile(r"\b(search|news|latest|web)\b", re.I)
 _SOURCES = (("https://example.org/one", "First page"), ("https://example.org/two", "Second page"))
 _BROKEN = re.compile(r"\b(error|denied|refused|aborted|unsupported|not permitted|failed)\b", re.I)
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What the model says. finish: the vendor's word, "" for the natural one. raw: records sent instead of all else.
+    """What the model says. finish: the end, as a fault's name or the vendor's own word, "" for the natural one.
 
-    fault: a name of `directives`, with its value. sources: web pages that a server-side search found.
+    fault: a name of `directives`, with its value. raw: records sent instead of all else. sources: web pages that a
+    server-side search found. manners: names of `directives.MANNERS`. stopped: the stop sequence that ended the text.
     """
 
     reasoning: str = ""
@@ -59,6 +64,8 @@ class Turn(msgspec.Struct, frozen=True):
     value: float = 0.0
     raw: tuple[bytes, ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
+    manners: tuple[str, ...] = ()
+    stopped: str = ""
 
 
 def _search(patterns: tuple[re.Pattern[str], ...], text: str) -> str | None:
@@ -76,9 +83,13 @@ def bare(text: str) -> str:
 
 
 def task(said: tuple[Said, ...]) -> tuple[str, str, int]:
-    """The open task: its text, the same with directives, and the index of its message (-1 where there is none)."""
+    """The open task: its text, the same with directives, and the index of its message (-1 where there is none).
+
+    Of what stands in one message, each part counts for itself: gateways put messages together.
+    """
     start = max((i + 1 for i, s in enumerate(said) if s.role == "assistant" and not s.calls), default=0)
-    asked = [(i, s.text) for i, s in enumerate(said) if i >= start and s.role == "user" and bare(s.text)]
+    users = [(i, s) for i, s in enumerate(said) if i >= start and s.role == "user"]
+    asked = [(i, text) for i, s in users for text in s.parts or (s.text,) if bare(text)]
     acting = [(i, t) for i, t in asked if _ACTION.search(plain(t))]
     index, text = (acting or asked or [(-1, "")])[-1]
     return plain(text), bare(text), index
@@ -100,8 +111,8 @@ def read_job(text: str) -> Job:
     )
 
 
-def decide(ask: Ask, directive: Directive, number: int) -> Turn:
-    """The next turn. number: of the request; it makes each reasoning unlike any other."""
+def decide(ask: Ask, directive: Directive, number: int, stamp: str = "") -> Turn:
+    """The next turn. number: of the request; it makes each reasoning unlike any other. stamp: a part of call ids."""
     text, _, index = task(ask.said)
     done = [s for s in ask.said[index + 1 :] if s.calls]
     results = [(c, t) for s in ask.said[index + 1 :] for c, t in s.results]
@@ -113,12 +124,14 @@ def decide(ask: Ask, directive: Directive, number: int) -> Turn:
     if ask.json:
         return Turn(_reason(think, number, "JSON is asked."), _json(ask, broken=directive.fault == "bad_schema"))
     if _COMPACT.search(text):
-        return Turn(_reason(think, number, "A summary is asked."), f"Summary so far: {_told(ask)}")
+        told = f"Summary so far: {_told(ask)}"
+        tagged = f"<analysis>Short.</analysis>\n<summary>{told}</summary>" if "<summary>" in text else told
+        return Turn(_reason(think, number, "A summary is asked."), tagged)
     job = read_job(text)
     calls = _next_calls(ask.tools, job, len(done), directive)
     if calls:
         what = f"Step {len(done) + 1}: {calls[0].name} fits the task."
-        return Turn(_reason(think, number, what), calls=_with_ids(calls, number, directive))
+        return Turn(_reason(think, number, what), calls=_with_ids(calls, f"{stamp}{number:04x}", directive))
     sources = _SOURCES if ask.search and _SEARCH.search(text) else ()
     return Turn(_reason(think, number, "It is done; I say so."), _final(text, job, done, results), sources=sources)
 
@@ -140,9 +153,9 @@ def _next_calls(tools: tuple[Offered, ...], job: Job, step: int, directive: Dire
     return [first]
 
 
-def _with_ids(calls: list[Call], number: int, directive: Directive) -> tuple[Call, ...]:
+def _with_ids(calls: list[Call], stem: str, directive: Directive) -> tuple[Call, ...]:
     """Ids as the vendor gives them; `fixed` ones repeat in every turn, as some servers do."""
-    prefix = "call_" if directive.fixed_ids else f"call_{number:04x}"
+    prefix = "call_" if directive.fixed_ids else f"call_{stem}"
     return tuple(
         msgspec.structs.replace(call, id=f"{prefix}{index}" if directive.fixed_ids else f"{prefix}{index:02x}")
         for index, call in enumerate(calls)
@@ -166,9 +179,8 @@ def _final(text: str, job: Job, done: list[Said], results: list[tuple[str, str]]
 
 
 def _told(ask: Ask) -> str:
-    return "; ".join(f"{s.role}: {plain(s.text)[:60]}" for s in ask.said if s.text and s.role in ("user", "assistant"))[
-        :600
-    ]
+    told = [s for s in ask.said if s.text and s.role in ("user", "assistant") and not _COMPACT.search(s.text)]
+    return "; ".join(f"{s.role}: {plain(s.text)[:60]}" for s in told)[:600]
 
 
 def _long(words: int) -> str:

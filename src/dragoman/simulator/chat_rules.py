@@ -1,10 +1,12 @@
-"""Chat Completions as the vendor documents it: which fields and messages are taken, and what is answered to the rest.
+"""Chat Completions: what every vendor's reading of a request has in common. The tables are the vendor's.
 
-Body in, `Ask` out, or `Rejected`. The reasoning rule needs memory and stands in `memory`.
+Body in, `Ask` out, or `Rejected`. `ChatRules` is filled and overridden by the files in `vendors/`; rules on reasoning
+need memory and stand in `memory`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,15 +15,11 @@ import msgspec
 from dragoman.simulator.ask import Ask, Call, Offered, Rejected, Said
 from dragoman.simulator.fields import (
     Rule,
-    anything,
     array,
     boolean,
-    either,
     integer,
     mapping,
     matching,
-    nullable,
-    number,
     one_of,
     record,
     string,
@@ -29,185 +27,234 @@ from dragoman.simulator.fields import (
     text,
     text_part,
 )
-from dragoman.simulator.vendor import ModelCard, Vendor
+from dragoman.simulator.vendor import Account, ModelCard, Vendor
 
-_MEDIA: dict[str, Rule] = {
-    "image_url": record({"type": string, "image_url": record({"url": text}, ("url",))}, ("image_url",)),
-    "input_audio": record({"type": string, "input_audio": record({"data": text}, ("data",))}, ("input_audio",)),
-    "video_url": record(
-        {
-            "type": string,
-            "video_url": record({"url": text}, ("url",)),
-            "fps": number(0.1, 10),
-            "media_resolution": one_of("default", "max"),
-        },
-        ("video_url",),
-    ),
+_CALL: dict[str, Rule] = {
+    "id": text,
+    "type": one_of("function"),
+    "function": record({"name": text, "arguments": string}, ("name", "arguments")),
 }
-_TEXTS = either(string, array(tagged({"text": text_part}), 1))
-_PARTS = either(string, array(tagged({"text": text_part, **_MEDIA}), 1))
-_CALL = record(
-    {
-        "id": text,
-        "type": one_of("function"),
-        "function": record({"name": text, "arguments": string}, ("name", "arguments")),
-    },
-    ("id", "type", "function"),
-)
-_SYSTEM = record({"role": string, "content": _TEXTS, "name": string}, ("content",))
-_MESSAGES: dict[str, Rule] = {
-    "system": _SYSTEM,
-    "developer": _SYSTEM,
-    "user": record({"role": string, "content": _PARTS, "name": string}, ("content",)),
-    "assistant": record(
-        {
-            "role": string,
-            "content": _TEXTS,
-            "name": string,
-            "tool_calls": array(_CALL, 1),
-            "reasoning_content": string,
-        }
-    ),
-    "tool": record({"role": string, "content": _PARTS, "tool_call_id": text}, ("content", "tool_call_id")),
-}
-_LOCATION = record(
-    {
-        "type": one_of("approximate"),
-        "country": string,
-        "region": string,
-        "city": string,
-        "district": string,
-        "longitude": number(-180, 180),
-        "latitude": number(-90, 90),
+CALL = record(_CALL, tuple(_CALL))
+"""A tool call of an assistant message."""
+INDEXED_CALL = record({**_CALL, "index": integer(0, 1000)}, tuple(_CALL))
+"""The same of vendors whose whole answers number the calls."""
+KINDS = {"image_url": "image", "input_audio": "audio", "video_url": "video", "file_url": "file"}
+"""Which kind of media a part is."""
+
+
+def read(body: dict[str, Any], vendor: Vendor, card: ModelCard, account: Account) -> Ask:
+    """The request, checked by the vendor's rules."""
+    assert vendor.chat is not None
+    return vendor.chat.read(body, card, account)
+
+
+def function_tool(tool_name: str, *required: str, strict: Rule = boolean, **further: Rule) -> Rule:
+    """A function on offer, its name by a pattern. required: of the inner object, beside the name."""
+    inner: dict[str, Rule] = {
+        "name": matching(tool_name, "tool_name"),
+        "description": string,
+        "parameters": mapping,
+        "strict": strict,
+        **further,
     }
-)
+    return record({"type": string, "function": record(inner, ("name", *required))}, ("function",))
 
 
-def _function(vendor: Vendor) -> Rule:
-    inner = record(
-        {
-            "name": matching(vendor.tool_name, "tool_name"),
-            "description": string,
-            "parameters": mapping,
-            "strict": boolean,
-        },
-        ("name",),
-    )
-    return record({"type": string, "function": inner}, ("function",))
+@lru_cache(maxsize=256)
+def _body_rule(rules: ChatRules, card: ModelCard) -> Rule:
+    return record(rules.table(card), rules.required)
 
 
-def _tools(vendor: Vendor) -> Rule:
-    web_search = record(
-        {
-            "type": string,
-            "max_keyword": integer(1, 50),
-            "limit": integer(1, 50),
-            "force_search": boolean,
-            "user_location": _LOCATION,
-        }
-    )
-    return array(tagged({"function": _function(vendor), "web_search": web_search}, "tool_type"), 1, vendor.max_tools)
+@lru_cache(maxsize=256)
+def _role_rules(rules: ChatRules, card: ModelCard) -> Mapping[str, Rule]:
+    return rules.roles(card)
 
 
-@lru_cache
-def _table(vendor: Vendor, card: ModelCard) -> Rule:
-    penalty = nullable(number(-2, 2))
-    return record(
-        {
-            "model": string,
-            "messages": array(mapping, 1),
-            "max_completion_tokens": nullable(integer(1, card.max_output)),
-            "temperature": number(*vendor.temperature),
-            "top_p": number(*vendor.top_p),
-            "frequency_penalty": penalty,
-            "presence_penalty": penalty,
-            "stop": nullable(either(string, array(string, 0, vendor.max_stop))),
-            "stream": nullable(boolean),
-            "stream_options": nullable(record({"include_usage": boolean})),
-            "thinking": record({"type": one_of("enabled", "disabled")}, ("type",)),
-            "response_format": record({"type": one_of("text", "json_object")}, ("type",)),
-            "tools": _tools(vendor),
-            "tool_choice": anything,
-        },
-        ("model", "messages"),
-    )
+class ChatRules:
+    """How one vendor reads Chat Completions. A vendor's file overrides what is its own.
 
+    required: fields that must be there. limits: fields that hold the output limit, the first that is set counts.
+    forced: sampling fields that thinking overrides, with the server's value (None: any value is overridden). ignored:
+    fields that are taken and never heeded. json_word: JSON mode wants the word in the messages. empty_text: the empty
+    user message is taken. null_content: roles whose content may be null. unique_ids: no call id comes twice in the
+    whole history.
+    """
 
-def read(body: dict[str, Any], vendor: Vendor, card: ModelCard, *, search: bool) -> Ask:
-    """The request, checked. search: the account has the web search plugin switched on."""
-    _table(vendor, card)(body, "")
-    thinking = body.get("thinking", {}).get("type", "enabled" if card.thinking else "disabled") == "enabled"
-    tools, searching = _offered(body.get("tools", []), search)
-    said = _conversation(body["messages"], card)
-    as_json = body.get("response_format", {}).get("type") == "json_object"
-    everything = "\n".join(s.text for s in said)
-    if as_json and "json" not in everything.lower():
-        raise Rejected("json_word", "response_format", "'messages' must contain the word 'json' in some form")
-    stop = body.get("stop") or []
-    return Ask(
-        "chat",
-        card.id,
-        said,
-        system="\n".join(s.text for s in said if s.role in ("system", "developer")),
-        tools=tools,
-        stream=bool(body.get("stream")),
-        thinking=thinking,
-        json=as_json,
-        limit=body.get("max_completion_tokens") or card.default_output,
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        search=searching,
-        ignored=_ignored(body, vendor, thinking),
-        tolerated=("stream_options",) if "stream_options" in body else (),
-        prompt=msgspec.json.encode([body.get("tools", []), body["messages"]]),
-    )
+    required: tuple[str, ...] = ("model", "messages")
+    limits: tuple[str, ...] = ("max_completion_tokens",)
+    forced: tuple[tuple[str, float | None], ...] = ()
+    ignored: tuple[str, ...] = ()
+    tolerated: tuple[str, ...] = ()
+    json_word: bool = True
+    empty_text: bool = True
+    null_content: tuple[str, ...] = ()
+    unique_ids: bool = False
 
+    def table(self, card: ModelCard) -> Mapping[str, Rule]:
+        """The fields of the body."""
+        raise NotImplementedError
 
-def _ignored(body: dict[str, Any], vendor: Vendor, thinking: bool) -> tuple[tuple[str, str], ...]:
-    out = []
-    if body.get("tool_choice", "auto") != "auto":
-        out.append(("tool_choice", msgspec.json.encode(body["tool_choice"]).decode()))
-    if thinking:
-        out += [(f, str(body[f])) for f, forced in vendor.forced if f in body and body[f] != forced]
-    return tuple(out)
+    def roles(self, card: ModelCard) -> Mapping[str, Rule]:
+        """The messages, by role."""
+        raise NotImplementedError
 
-
-def _offered(tools: list[dict[str, Any]], search: bool) -> tuple[tuple[Offered, ...], bool]:
-    out: list[Offered] = []
-    searching = False
-    for tool in tools:
-        if tool["type"] == "web_search":
-            if not search:
-                raise Rejected(
-                    "search_off",
-                    "tools",
-                    "web search tool found in the request body, but webSearchEnabled is false",
-                )
-            searching = True
-            continue
-        function = tool["function"]
-        if any(known.name == function["name"] for known in out):
-            raise Rejected("tool_twice", "tools", f"tools contains duplicate names: {function['name']}")
-        out.append(Offered(function["name"], function.get("description", ""), function.get("parameters", {})))
-    return tuple(out), searching
-
-
-def _conversation(messages: list[dict[str, Any]], card: ModelCard) -> tuple[Said, ...]:
-    said: list[Said] = []
-    owed: list[str] = []
-    for index, message in enumerate(messages):
-        path = f"messages[{index}]"
-        one = _message(message, path, card)
-        if owed and one.role != "tool":
-            raise Rejected("call_unanswered", path, f"tool_call_ids did not have response messages: {', '.join(owed)}")
-        if one.role == "tool":
-            _answer(one, owed, path)
-        said.append(one)
-        owed += [call.id for call in one.calls]
-    if owed:
-        raise Rejected(
-            "call_unanswered", "messages", f"tool_call_ids did not have response messages: {', '.join(owed)}"
+    def read(self, body: dict[str, Any], card: ModelCard, account: Account) -> Ask:
+        """The request, checked."""
+        _body_rule(self, card)(body, "")
+        thinking = self.thinking(body, card)
+        tools, searching = self.offered(body.get("tools") or [], account)
+        said = self.conversation(body["messages"], card)
+        as_json = (body.get("response_format") or {}).get("type") == "json_object"
+        if as_json and self.json_word and "json" not in "\n".join(s.text for s in said).lower():
+            raise Rejected("json_word", "response_format", "'messages' must contain the word 'json' in some form")
+        self.check(body, said, card)
+        stop = body.get("stop") or []
+        limit = next((body[name] for name in self.limits if body.get(name)), card.default_output)
+        return Ask(
+            "chat",
+            card.id,
+            said,
+            system="\n".join(s.text for s in said if s.role in ("system", "developer")),
+            tools=tools,
+            stream=bool(body.get("stream")),
+            thinking=thinking,
+            json=as_json,
+            limit=limit,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            search=searching,
+            ignored=self.unheeded(body, thinking),
+            tolerated=tuple(name for name in self.tolerated if name in body),
+            options=self.options(body, card),
+            prompt=msgspec.json.encode([body.get("tools") or [], body["messages"]]),
         )
-    return tuple(said)
+
+    def thinking(self, body: dict[str, Any], card: ModelCard) -> bool:
+        """Whether the model thinks: `thinking.type`, on by default."""
+        if card.thinking in ("none", "forced"):
+            return card.thinking == "forced"
+        return bool((body.get("thinking") or {}).get("type", "enabled") != "disabled")
+
+    def check(self, body: dict[str, Any], said: tuple[Said, ...], card: ModelCard) -> None:
+        """The vendor's further rules on the whole request."""
+
+    def options(self, body: dict[str, Any], card: ModelCard) -> frozenset[str]:
+        """What the vendor's voice must know: `usage` where a usage report is asked for, and its own words."""
+        asked = (body.get("stream_options") or {}).get("include_usage")
+        return frozenset({"usage"} if asked else ())
+
+    def unheeded(self, body: dict[str, Any], thinking: bool) -> tuple[tuple[str, str], ...]:
+        """Fields that are taken and not heeded, as (field, value)."""
+        out = [(name, str(body[name])) for name in self.ignored if name in body]
+        if thinking:
+            out += [(f, str(body[f])) for f, forced in self.forced if f in body and body[f] != forced]
+        return tuple(out)
+
+    # -- tools
+
+    def offered(self, tools: list[dict[str, Any]], account: Account) -> tuple[tuple[Offered, ...], bool]:
+        """The functions on offer, and whether a server-side search is."""
+        out: list[Offered] = []
+        searching = False
+        for index, tool in enumerate(tools):
+            if tool["type"] != "function":
+                searching = self.hosted(tool, f"tools[{index}]", account) or searching
+                continue
+            function = tool["function"]
+            if any(known.name == function["name"] for known in out):
+                raise Rejected("tool_twice", "tools", f"tools contains duplicate names: {function['name']}")
+            out.append(Offered(function["name"], function.get("description") or "", function.get("parameters") or {}))
+        return tuple(out), searching
+
+    def hosted(self, tool: dict[str, Any], path: str, account: Account) -> bool:
+        """Whether a tool that is no function is a search of the server's."""
+        return True
+
+    # -- messages
+
+    def conversation(self, messages: list[dict[str, Any]], card: ModelCard) -> tuple[Said, ...]:
+        """The messages in order; each call is answered right after its message."""
+        said: list[Said] = []
+        owed: list[str] = []
+        seen: set[str] = set()
+        for index, message in enumerate(messages):
+            path = f"messages[{index}]"
+            one = self.message(message, path, card)
+            if owed and one.role != "tool":
+                raise _unanswered(owed, path)
+            if one.role == "tool":
+                _answer(one, owed, path)
+            if self.unique_ids and seen & {call.id for call in one.calls}:
+                raise Rejected(
+                    "call_id_twice", f"{path}.tool_calls", "the tool_call id of an earlier message comes again"
+                )
+            seen |= {call.id for call in one.calls}
+            said.append(one)
+            owed += [call.id for call in one.calls]
+        if owed:
+            raise _unanswered(owed, "messages")
+        return tuple(said)
+
+    def message(self, message: dict[str, Any], path: str, card: ModelCard) -> Said:
+        """One message."""
+        role = message.get("role")
+        rule = _role_rules(self, card).get(role) if isinstance(role, str) else None
+        if rule is None or not isinstance(role, str):
+            raise Rejected("role", f"{path}.role", f"{path}.role: {role!r} is not supported")
+        if "content" in message and message["content"] is None and role not in self.null_content:
+            raise Rejected("content_null", f"{path}.content", "`text` is not set")
+        rule(message, path)
+        if message.get("content") is None and (role != "assistant" or not message.get("tool_calls")):
+            raise Rejected("content_missing", f"{path}.content", "`text` is not set")
+        body = self.content(message, path, card)
+        if role == "tool":
+            return Said(role, results=((message["tool_call_id"], body),), path=path)
+        calls = tuple(
+            self.call(call, f"{path}.tool_calls[{i}]") for i, call in enumerate(message.get("tool_calls") or [])
+        )
+        if len({call.id for call in calls}) != len(calls):
+            raise Rejected("call_id_twice", f"{path}.tool_calls", "two tool_calls have the same id")
+        return self.reasoned(message, Said(role, body, calls, path=path))
+
+    def reasoned(self, message: dict[str, Any], said: Said) -> Said:
+        """The message with the reasoning that it brings back."""
+        return msgspec.structs.replace(said, reasoning=message.get("reasoning_content"))
+
+    def content(self, message: dict[str, Any], path: str, card: ModelCard) -> str:
+        """The visible text, with the rules on media applied."""
+        content = message.get("content") or ""
+        role = message["role"]
+        if isinstance(content, str):
+            if role == "user" and not content and not self.empty_text:
+                raise Rejected("text_not_set", f"{path}.content", "`text` is not set")
+            return content
+        texts = [part["text"] for part in content if part["type"] == "text"]
+        media = tuple(KINDS[part["type"]] for part in content if part["type"] != "text")
+        if media:
+            self.media(media, bool(texts), role, f"{path}.content", card)
+        return "".join(texts)
+
+    def media(self, kinds: tuple[str, ...], texts: bool, role: str, path: str, card: ModelCard) -> None:
+        """The vendor's rules on pictures, sound and film. texts: there is text beside them."""
+        wrong = [kind for kind in kinds if kind not in card.media]
+        if wrong:
+            raise Rejected("no_media", path, f"{path}: {card.id} takes no {wrong[0]}")
+
+    def call(self, call: dict[str, Any], path: str) -> Call:
+        """One call of an assistant message."""
+        function = call["function"]
+        try:
+            arguments = msgspec.json.decode(function["arguments"])
+        except msgspec.DecodeError:
+            column = len(function["arguments"].encode()) + 1
+            raise Rejected(
+                "arguments_json", f"{path}.function.arguments", f"unexpected end of data: line 1 column {column}"
+            ) from None
+        mapping(arguments, f"{path}.function.arguments")
+        return Call(function["name"], function["arguments"], call["id"])
+
+
+def _unanswered(owed: list[str], path: str) -> Rejected:
+    return Rejected("call_unanswered", path, f"tool_call_ids did not have response messages: {', '.join(owed)}")
 
 
 def _answer(one: Said, owed: list[str], path: str) -> None:
@@ -217,55 +264,11 @@ def _answer(one: Said, owed: list[str], path: str) -> None:
     owed.remove(call_id)
 
 
-def _message(message: dict[str, Any], path: str, card: ModelCard) -> Said:
-    role = message.get("role")
-    rule = _MESSAGES.get(role) if isinstance(role, str) else None
-    if rule is None or not isinstance(role, str):
-        raise Rejected("role", f"{path}.role", f"{path}.role: {role!r} is not supported")
-    if "content" in message and message["content"] is None:
-        raise Rejected("content_null", f"{path}.content", "`text` is not set")
-    rule(message, path)
-    if role != "assistant" or "tool_calls" not in message:
-        if "content" not in message:
-            raise Rejected("content_missing", f"{path}.content", "`text` is not set")
-    body = _content(message, path, card)
-    if role == "tool":
-        return Said(role, results=((message["tool_call_id"], body),), path=path)
-    calls = tuple(_call(call, f"{path}.tool_calls[{i}]") for i, call in enumerate(message.get("tool_calls", [])))
-    if len({call.id for call in calls}) != len(calls):
-        raise Rejected("call_id_twice", f"{path}.tool_calls", "two tool_calls have the same id")
-    return Said(role, body, calls, reasoning=message.get("reasoning_content"), path=path)
+def tools_array(tables: Mapping[str, Rule], low: int = 1, high: int = 128) -> Rule:
+    """The list of tools, by their type."""
+    return array(tagged(tables, "tool_type"), low, high)
 
 
-def _content(message: dict[str, Any], path: str, card: ModelCard) -> str:
-    """The visible text, with the rules on media applied."""
-    content = message.get("content", "")
-    role = message["role"]
-    if isinstance(content, str):
-        if role == "user" and not content:
-            raise Rejected("text_not_set", f"{path}.content", "`text` is not set")
-        return content
-    texts = [part["text"] for part in content if part["type"] == "text"]
-    media = [part["type"] for part in content if part["type"] != "text"]
-    if media and not card.media:
-        if role == "tool":
-            raise Rejected("tool_media", f"{path}.content", "`text` is not set")
-        raise Rejected(
-            "no_media", f"{path}.content", "", status=404, message="No endpoints found that support image input"
-        )
-    if media and not texts and role == "user":
-        raise Rejected("media_alone", f"{path}.content", "`text` is not set")
-    return "".join(texts)
-
-
-def _call(call: dict[str, Any], path: str) -> Call:
-    function = call["function"]
-    try:
-        arguments = msgspec.json.decode(function["arguments"])
-    except msgspec.DecodeError:
-        column = len(function["arguments"].encode()) + 1
-        raise Rejected(
-            "arguments_json", f"{path}.function.arguments", f"unexpected end of data: line 1 column {column}"
-        ) from None
-    mapping(arguments, f"{path}.function.arguments")
-    return Call(function["name"], function["arguments"], call["id"])
+def text_parts(media: Mapping[str, Rule] | None = None) -> Rule:
+    """Content parts: text, and these media."""
+    return array(tagged({"text": text_part, **(media or {})}), 1)

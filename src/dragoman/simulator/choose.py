@@ -30,6 +30,8 @@ WRITERS = ("write_marker", "write", "write_file", "create_file", "fs_write", "wr
 READERS = ("read", "read_file", "readfile", "fs_read", "view", "cat")
 NEVER = ("request_user_input", "deferredtoolplaceholder", "web_search", "write_stdin", "tool_search", "toolsearch")
 
+_SEARCHING = re.compile(r"\bweb search\b|\bsearch(?:es)? the web\b", re.I)
+
 _COMMAND_FIELDS = ("cmd", "command", "commands", "script")
 _PATHS = ("path", "file", "file_path", "filepath", "filename", "file_name", "target_file", "absolute_path")
 _CONTENTS = ("content", "contents", "text", "word", "data", "body", "value", "file_text", "message")
@@ -85,6 +87,9 @@ def pick(tools: tuple[Offered, ...], job: Job, *, reading: bool = False) -> Offe
     explicit = named(usable, job.text)
     if explicit is not None and not reading:
         return explicit
+    searching = None if reading or not _SEARCHING.search(job.text) else _listed(tools, ("web_search",))
+    if searching is not None:
+        return searching
     found = _listed(usable, SHELLS) or _listed(usable, READERS if reading else WRITERS)
     if found is not None:
         return found
@@ -104,10 +109,16 @@ def call(tool: Offered, job: Job, *, reading: bool = False) -> Call:
     if key is not None:
         fields[key] = _command(properties[key], command, plural=key == "commands")
     elif name in SHELLS and list(properties) == ["input"]:
-        fields["input"] = command
+        fields["input"] = _script(command) if "JavaScript" in tool.description else command
     if name == "apply_patch":
         fields = _patch(fields, properties, job)
     return Call(tool.name, msgspec.json.encode(fields).decode())
+
+
+def _script(command: str) -> str:
+    """The command in Codex's code mode, where a script calls the other tools."""
+    asked = msgspec.json.encode({"cmd": command}).decode()
+    return f"const done = await tools.exec_command({asked}); text(done.output);"
 
 
 def _command(schema: dict[str, Any], command: str, *, plural: bool) -> Any:

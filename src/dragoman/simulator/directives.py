@@ -1,8 +1,10 @@
 """Faults and manners on demand: `[sim:fault=length,times=2]` in the newest user text, the model name or `x-sim`.
 
+What each does in a vendor's own words stands with the vendor; here are the names.
+
 Keys: `fault=NAME` or `fault=NAME:VALUE`, `times=N` (only the first N requests that carry this directive), `turn=N`
 (only at the N-th step of the task), `first=S` (headers at once, first token after S seconds), `wait=S` (headers after
-S seconds), `pace=S` (between chunks), `say=WORDS`, `words=N`, `calls=N`, `ids=fixed`, `reasoning=none`.
+S seconds), `pace=S` (between chunks), `say=WORDS`, `words=N`, `calls=N`, `ids=fixed`, `reasoning=none`, `manner=NAME`.
 A status number is a fault too: `[sim:fault=429]`.
 """
 
@@ -15,9 +17,17 @@ import msgspec
 STREAM_FAULTS: dict[str, str] = {
     "length": "the answer ends with finish reason length in mid-text",
     "length_call": "the output limit cuts a call's arguments",
-    "content_filter": "the answer ends with finish reason content_filter",
-    "repetition": "the answer ends with finish reason repetition_truncation",
+    "content_filter": "moderation cuts the answer: content_filter, sensitive, refusal",
+    "repetition": "the server cuts an answer that repeats itself: repetition_truncation",
     "network_error": "the answer ends with finish reason network_error",
+    "resource": "the answer ends with finish reason insufficient_system_resource",
+    "context": "the window is full in mid-text: model_context_window_exceeded",
+    "refusal": "the model refuses, in the vendor's own form",
+    "pause": "the server pauses a long turn: pause_turn",
+    "failed": "response.failed with server_error in mid-answer",
+    "failed_rate": "response.failed with rate_limit_exceeded and a time to wait",
+    "failed_overflow": "response.failed with context_length_exceeded",
+    "failed_quota": "response.failed with insufficient_quota",
     "error_mid": "an error object stands in mid-stream",
     "error_call": "an error object stands in the middle of a call's arguments",
     "drop": "the connection closes right after the headers",
@@ -41,20 +51,43 @@ STREAM_FAULTS: dict[str, str] = {
 }
 """Faults that are no HTTP error, with what they do."""
 
-STATUS_FAULTS: dict[str, tuple[int, str, str, str]] = {
-    "400": (400, "Param Incorrect", "Input should be another", ""),
-    "401": (401, "Invalid API Key", "Please provide a valid API key", ""),
-    "402": (402, "Upstream request failed: Insufficient account funds", "", ""),
-    "403": (403, "Access denied", "", ""),
-    "404": (404, "Unsupported model", "", ""),
-    "421": (421, "The request was rejected because it was considered high risk", "", ""),
-    "429": (429, "Too many requests", "", "limitation"),
-    "500": (500, "Internal server error", "", ""),
-    "503": (503, "Service overloaded", "", ""),
-    "moderation": (400, "Param Incorrect", "The request was rejected because it was considered high risk", ""),
-    "overflow": (400, "Param Incorrect", "", ""),
+FINISH_FAULTS = (
+    "length", "length_call", "content_filter", "repetition", "network_error", "resource", "context",
+    "refusal", "pause", "failed", "failed_rate", "failed_overflow", "failed_quota",
+)  # fmt: skip
+"""Faults that show in the finish reason; only a vendor that has a word for one can be asked for it."""
+
+STATUS_FAULTS: dict[str, str] = {
+    "400": "a bad parameter",
+    "401": "a bad key",
+    "402": "the balance is used up",
+    "403": "no access",
+    "404": "an unknown model",
+    "421": "moderation, on the vendor that has a status for it",
+    "422": "a parameter of the right shape with a wrong value; on MiniMax moderation of the answer",
+    "429": "too many requests; with a value, Retry-After where the vendor sends it",
+    "413": "the body is too large",
+    "500": "an error of the server",
+    "503": "overload",
+    "504": "a timeout in the server",
+    "529": "Anthropic: overload",
+    "overload": "the server is too busy",
+    "quota": "the plan's quota is used up until some time: waiting a moment does not help",
+    "balance": "the account holds no money, whatever status the vendor has for it",
+    "moderation": "the prompt is refused by moderation",
+    "overflow": "the prompt is too long",
+    "base_resp": "MiniMax: HTTP 200 with no choices and a status code in base_resp",
 }
-"""HTTP errors: status, message, param, type."""
+"""Errors in place of an answer. The bodies are the vendor's; not every vendor has every one."""
+
+MANNERS: dict[str, str] = {
+    "queued": "DeepSeek: keep-alive comments or blank lines before the answer",
+    "cumulative": "MiniMax: each piece of reasoning_details repeats the text so far",
+    "tail": "MiniMax: reasoning_details end with a literal closing think tag",
+    "redacted": "Anthropic: thinking comes encrypted, as redacted_thinking",
+    "repeat": "MiniMax: a last record holds the whole message again",
+}
+"""Odd but known ways to answer."""
 
 _DIRECTIVE = re.compile(r"\[sim:([^\]]*)\]")
 _FIELD = re.compile(r"([a-z_]+)=(\"[^\"]*\"|[^,\]]*)")
@@ -76,6 +109,7 @@ class Directive(msgspec.Struct, frozen=True):
     fixed_ids: bool = False
     reasoning: bool = True
     text: str = ""
+    manners: tuple[str, ...] = ()
 
     @property
     def status(self) -> bool:
@@ -106,6 +140,9 @@ def parse(text: str) -> Directive:
     fault, _, value = fields.get("fault", "").partition(":")
     if fault and fault not in STREAM_FAULTS and fault not in STATUS_FAULTS:
         raise ValueError(f"unknown fault: {fault}")
+    manner = fields.get("manner", "")
+    if manner and manner not in MANNERS:
+        raise ValueError(f"unknown manner: {manner}")
     return Directive(
         fault,
         float(value or 0),
@@ -120,7 +157,8 @@ def parse(text: str) -> Directive:
         fields.get("ids") == "fixed",
         fields.get("reasoning") != "none",
         text,
+        (manner,) if manner else (),
     )
 
 
-_KEYS = {"fault", "times", "turn", "first", "wait", "pace", "say", "words", "calls", "ids", "reasoning"}
+_KEYS = {"fault", "times", "turn", "first", "wait", "pace", "say", "words", "calls", "ids", "reasoning", "manner"}

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from dragoman.simulator.requests import Outcome
 from dragoman.simulator.speech import Step, cut
 
@@ -29,6 +31,11 @@ def loopback_name(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def plain_error(code: int, message: str) -> bytes:
+    """An error of the simulator's own door, in a shape that every client can read."""
+    return msgspec.json.encode({"error": {"code": str(code), "message": message, "type": ""}})
 
 
 def refuse_host(headers: dict[str, str]) -> tuple[int, str] | None:

@@ -59,6 +59,18 @@ def number(low: float, high: float) -> Rule:
     return rule
 
 
+def above_zero(high: float) -> Rule:
+    """A number above zero, and not above `high`."""
+    inner = number(0, high)
+
+    def rule(value: Any, path: str) -> None:
+        inner(value, path)
+        if value <= 0:
+            raise Rejected("field_range", path, f"{path}: {value} is not in (0, {high}]")
+
+    return rule
+
+
 def integer(low: int, high: int) -> Rule:
     """An integer of the closed range."""
 
@@ -140,6 +152,17 @@ def record(table: Mapping[str, Rule], required: Sequence[str] = ()) -> Rule:
                 raise Rejected("field_missing", dot + name, f"{dot}{name}: Field required")
         for name, item in value.items():
             table[name](item, dot + name)
+
+    return rule
+
+
+def loose(table: Mapping[str, Rule], required: tuple[str, ...] = ()) -> Rule:
+    """An object whose known fields obey the table; further ones are taken as they are."""
+    known = record(table, required)
+
+    def rule(value: Any, path: str) -> None:
+        mapping(value, path)
+        known({name: item for name, item in value.items() if name in table}, path)
 
     return rule
 

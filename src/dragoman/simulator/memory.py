@@ -8,6 +8,7 @@ cached tokens: the longest common prefix with an earlier request, in whole block
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Literal
 
@@ -22,7 +23,15 @@ CACHE_BLOCK = 16
 ALIKE = 0.5
 """From this similarity on, wrong reasoning counts as changed; below it, as a placeholder."""
 
-Match = Literal["same", "changed", "placeholder", "unknown"]
+Match = Literal["same", "changed", "reformed", "placeholder", "unknown"]
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A broken rule that the server takes without a word. path: of the message."""
+
+    rule: str
+    path: str
+    message: str
 
 
 def tokens(data: bytes) -> int:
@@ -61,6 +70,7 @@ class _Sent(msgspec.Struct, frozen=True):
     before: str
     reasoning: str
     signature: str | None
+    form: str
 
 
 def _canonical(arguments: str) -> str:
@@ -89,43 +99,85 @@ class ReasoningMemory:
     def __init__(self) -> None:
         self._turns: dict[str, list[_Sent]] = {}
 
-    def sent(self, ask: Ask, text: str, calls: tuple[Call, ...], reasoning: str, signature: str | None) -> None:
-        """Remembers a turn that answered `ask`."""
-        entry = _Sent(_before(ask.said, len(ask.said)), reasoning, signature)
+    def sent(
+        self, ask: Ask, text: str, calls: tuple[Call, ...], reasoning: str, signature: str | None, form: str = ""
+    ) -> None:
+        """Remembers a turn that answered `ask`. form: in which form its reasoning went out."""
+        entry = _Sent(_before(ask.said, len(ask.said)), reasoning, signature, form)
         self._turns.setdefault(_key(text, calls), []).append(entry)
 
-    def match(self, ask: Ask, index: int) -> Match:
-        """Whether the reasoning of message `index` is the one that was sent with that turn."""
+    def _entries(self, ask: Ask, index: int) -> list[_Sent]:
         one = ask.said[index]
         entries = self._turns.get(_key(one.text, one.calls), [])
-        here = [e for e in entries if e.before == _before(ask.said, index)] or entries
+        return [e for e in entries if e.before == _before(ask.said, index)] or entries
+
+    def match(self, ask: Ask, index: int) -> Match:
+        """Whether the reasoning of message `index` is the one that was sent with that turn, in the form it had."""
+        one = ask.said[index]
+        here = self._entries(ask, index)
         if not here:
             return "unknown"
         got = one.reasoning or ""
-        if any(got == e.reasoning and _signed(ask, one, e) for e in here):
-            return "same"
+        alike = [e for e in here if got == e.reasoning]
+        if any(_signed(ask, one, e) for e in alike):
+            return "same" if any(_formed(one, e) for e in alike) else "reformed"
         everything = {e.reasoning for turns in self._turns.values() for e in turns}
         if got in everything or any(_alike(got, e.reasoning) for e in here):
             return "changed"
         return "placeholder"
 
-    def require(self, ask: Ask) -> None:
-        """The documented rule: thinking is on and a turn with calls comes without its reasoning: 400."""
-        for index, one in enumerate(ask.said):
-            if not one.calls or not ask.thinking or one.reasoning:
-                continue
-            if one.reasoning == "" and self.match(ask, index) == "same":
-                continue
-            raise Rejected(
-                "reasoning_missing",
-                one.path,
-                "The reasoning_content in the thinking mode must be passed back to the API.",
-            )
+    def lost(self, ask: Ask, index: int) -> bool:
+        """Whether message `index` was sent with reasoning and comes back with none."""
+        here = self._entries(ask, index)
+        return bool(here) and not ask.said[index].reasoning and all(e.reasoning for e in here)
+
+
+def no_replay(memory: ReasoningMemory, ask: Ask) -> Iterable[Broken]:
+    """Nothing is demanded back."""
+    return ()
+
+
+def require(memory: ReasoningMemory, ask: Ask, words: str) -> None:
+    """With thinking on, every turn with calls brings its reasoning, or the empty one that was sent: else 400.
+
+    words: the vendor's; `{index}` is the place of the message.
+    """
+    for index, one in enumerate(ask.said):
+        if not one.calls or not ask.thinking or one.reasoning:
+            continue
+        if one.reasoning == "" and memory.match(ask, index) == "same":
+            continue
+        raise Rejected("reasoning_missing", one.path, words.format(index=index))
+
+
+def dropped(memory: ReasoningMemory, ask: Ask, places: Iterable[int]) -> list[Broken]:
+    """Those of these messages that were sent with reasoning and come back without: taken, and wrong."""
+    return [
+        Broken("reasoning_dropped", ask.said[i].path, "the reasoning that was sent with this turn did not come back")
+        for i in places
+        if ask.said[i].role == "assistant" and memory.lost(ask, i)
+    ]
+
+
+def calling(ask: Ask, first: int = 0) -> list[int]:
+    """The messages with calls, from `first` on."""
+    return [i for i, one in enumerate(ask.said) if i >= first and one.calls]
+
+
+def open_turn(ask: Ask) -> int:
+    """Where the tool loop begins that is still open: behind the last message of the user's own."""
+    asked = [i for i, s in enumerate(ask.said) if s.role == "user" and not s.results]
+    return asked[-1] + 1 if asked else 0
 
 
 def _signed(ask: Ask, one: Said, entry: _Sent) -> bool:
     """Chat has no place for a signature; Messages wants back the one that was issued."""
     return ask.wire != "messages" or (one.signature or "") == (entry.signature or "")
+
+
+def _formed(one: Said, entry: _Sent) -> bool:
+    """A turn that went out in one of several forms comes back in it."""
+    return not one.form or not entry.form or one.form == entry.form
 
 
 def _alike(a: str, b: str) -> bool:

@@ -71,11 +71,3 @@ class Seen:
             "status": self.status,
             "outcome": self.outcome,
         }
-
-
-def error_body(code: str, message: str, param: str = "", kind: str = "") -> bytes:
-    """An error as the vendor writes it: the code is a string, the true reason often stands in `param`."""
-    error = {"code": code, "message": message, "type": kind}
-    if param:
-        error["param"] = param
-    return msgspec.json.encode({"error": error})

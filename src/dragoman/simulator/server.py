@@ -101,10 +101,11 @@ async def running_simulator(
     search: bool = False,
     fixed_ids: bool = False,
     split: bool = True,
+    manners: Iterable[str] = (),
     port: int = 0,
 ) -> AsyncIterator[Simulator]:
-    """A simulator on a loopback port while the block runs; `sim.url` is its base (add `/v1` or `/anthropic`)."""
-    simulator = Simulator(profile, key, script=script, search=search, fixed_ids=fixed_ids, split=split)
+    """A simulator on a loopback port while the block runs; `sim.url` is what stands before the vendor's paths."""
+    simulator = Simulator(profile, key, script=script, search=search, fixed_ids=fixed_ids, split=split, manners=manners)
     async with serving(simulator, port=port) as url:
         simulator.url = url
         yield simulator

@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.simulator.ask import Ask, Call
 from dragoman.simulator.brain import Turn
+from dragoman.simulator.directives import FINISH_FAULTS
 from dragoman.simulator.memory import TOKEN_BYTES, tokens
 
 StepKind = Literal["start", "reasoning", "text", "call", "close", "finish", "usage", "done", "drop"]
@@ -22,13 +23,6 @@ StepKind = Literal["start", "reasoning", "text", "call", "close", "finish", "usa
 _FRAGMENTS = (1, 3, 2, 5, 4)
 _LEAD = re.compile(rb"[\xc2-\xf4]")
 _CUTS = (5, 61, 2, 127, 17, 1, 89, 350)
-_FINISH = {
-    "length": "length",
-    "length_call": "length",
-    "content_filter": "content_filter",
-    "repetition": "repetition_truncation",
-    "network_error": "network_error",
-}
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -88,9 +82,10 @@ def cut(data: bytes, enabled: bool = True) -> Iterator[bytes]:
 def limited(turn: Turn, ask: Ask) -> Turn:
     """The turn under the request's stop sequences and output limit."""
     text = turn.text
-    hit = [at for word in ask.stop if word and (at := text.find(word)) >= 0]
+    hit = [(at, word) for word in ask.stop if word and (at := text.find(word)) >= 0]
     if hit:
-        text = text[: min(hit)]
+        text = text[: min(hit)[0]]
+        turn = msgspec.structs.replace(turn, stopped=min(hit)[1])
     left = ask.limit * TOKEN_BYTES
     reasoning, left = _take(turn.reasoning, left)
     text, left = _take(text, left)
@@ -124,12 +119,12 @@ def faulty(turn: Turn) -> Turn:
     elif fault == "bad_arguments" and turn.calls:
         broken = tuple(msgspec.structs.replace(c, arguments=c.arguments[:-1]) for c in turn.calls)
         turn = msgspec.structs.replace(turn, calls=broken)
-    elif fault in ("length", "content_filter", "repetition"):
+    elif fault in ("length", "content_filter", "repetition", "context", "refusal"):
         turn = msgspec.structs.replace(turn, calls=(), text=(turn.text or "This is only the beginning of")[:28])
     elif fault in ("drop_text", "error_mid", "bad_json", "stall") and not turn.text:
         turn = msgspec.structs.replace(turn, text="Let me see what there is.")
-    if fault in _FINISH:
-        turn = msgspec.structs.replace(turn, finish=_FINISH[fault])
+    if fault in FINISH_FAULTS:
+        turn = msgspec.structs.replace(turn, finish="length" if fault == "length_call" else fault)
     return turn
 
 
