@@ -5,6 +5,7 @@ from __future__ import annotations
 from dragoman.config.load import examine, load
 from dragoman.config.settings import (
     Account,
+    MediaSettings,
     Problem,
     ProviderSettings,
     Retry,
@@ -21,6 +22,7 @@ from dragoman.config.settings import (
 
 __all__ = [
     "Account",
+    "MediaSettings",
     "Problem",
     "ProviderSettings",
     "Retry",

@@ -130,13 +130,21 @@ def _server(settings: Settings, sources: Sources, problems: list[Problem]) -> No
 
 
 def _search(settings: Settings, sources: Sources, problems: list[Problem]) -> None:
-    if settings.search.mode == "managed" and not settings.search.engine:
-        problems.append(
-            Problem(
-                "search.engine",
-                "a search that we run needs an engine",
-                'set [search] engine = "searxng" and its url, or mode = "off"',
-                sources.place(("search", "mode")),
-                False,
-            )
-        )
+    search = settings.search
+
+    def problem(key: str, message: str, fix: str, fatal: bool = False) -> None:
+        problems.append(Problem(f"search.{key}", message, fix, sources.place(("search", key)), fatal))
+
+    if search.mode == "managed" and not search.engine:
+        problem("engine", "a search that we run needs an engine", 'set engine = "searxng" and its url, or mode = "off"')
+    if search.engine:
+        # Imported here: the engines are needed by those who search only.
+        from dragoman.search.engine import EngineOptions
+        from dragoman.search.registry import check_engine
+
+        for found in check_engine(search.engine, EngineOptions(search.url, search.file)):
+            problem(found.key, found.message, found.fix, search.mode in ("managed", "auto"))
+    elif search.url or search.file:
+        problem("engine", "an address or file is set, but no engine that would use it", 'set engine = "searxng"')
+    if search.engine and search.mode in ("off", "native"):
+        problem("mode", f"the engine is not used in mode {search.mode!r}", 'set mode = "managed" or "auto"')

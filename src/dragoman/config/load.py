@@ -7,7 +7,6 @@ problems without raising, for `config check`. Each problem names file, line, key
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -15,10 +14,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from dragoman import catalog
-from dragoman.catalog import near_names
+from dragoman.catalog import Document, Finding, near_names, read_document
 from dragoman.config.check import judge
 from dragoman.config.providers import build_accounts, build_rows
 from dragoman.config.settings import (
+    MediaSettings,
     Problem,
     ProviderSettings,
     Retry,
@@ -43,6 +43,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "vault": Vault,
     "sessions": Sessions,
     "search": Search,
+    "media": MediaSettings,
     "trace": Trace,
     "stores": Stores,
 }
@@ -100,13 +101,11 @@ class _Reader:
             if key not in _TOP:
                 self._unknown((key,), _TOP)
         sections = {name: self._section(name, struct) for name, struct in SECTIONS.items()}
-        overrides = self._overrides()
+        documents = self._documents()
         providers = self._providers()
-        rows = build_rows(providers, self.env, self.sources, self.problems)
-        known = catalog.load(rows, overrides)
-        self.problems += [
-            Problem("models.toml", text, "mend or remove the record", "", False) for text in known.problems
-        ]
+        rows = build_rows(catalog.load(documents=documents), providers, self.env, self.sources, self.problems)
+        known = catalog.load(rows, documents=documents)
+        self.problems += [_problem_of(finding) for finding in known.problems]
         accounts = build_accounts(known, providers, self.env, self.sources)
         return Settings(
             **sections,
@@ -189,21 +188,33 @@ class _Reader:
         self._problem((key,), f"{key} must be a text", f'write {key} = "..."')
         return None
 
-    def _overrides(self) -> list[object]:
-        """The person's own model records: `models.toml` in the configuration folder, the data folder, by the file."""
+    def _documents(self) -> list[Document]:
+        """The person's own facts: `models.toml` in the configuration folder, the data folder, by the file."""
         home = self._text("home") or str(data_folder(self.env))
-        folders = [user_config_folder(self.env), Path(home)]
+        folders = {user_config_folder(self.env): True, Path(home): True}
         if self.sources.file:
-            folders.append(Path(self.sources.file).resolve().parent)
-        records: list[object] = []
-        for file in dict.fromkeys(folder / "models.toml" for folder in folders):
-            if file.is_file():
-                try:
-                    found = tomllib.loads(file.read_text(encoding="utf-8")).get("model", [])
-                    records += found if isinstance(found, list) else [found]
-                except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
-                    self.problems.append(Problem("", f"cannot be read: {error}", "mend the file", str(file), False))
-        return records
+            folders.setdefault(Path(self.sources.file).resolve().parent, self.sources.chosen)
+        documents = []
+        for folder, trusted in folders.items():
+            file = folder / "models.toml"
+            if not file.is_file():
+                continue
+            try:
+                document = read_document(file)
+            except ConfigError as error:
+                self.problems.append(Problem("", error.message, "mend the file", str(file), False))
+                continue
+            documents.append(document if trusted else self._models_only(document))
+        return documents
+
+    def _models_only(self, document: Document) -> Document:
+        """What a file that merely lies in the current folder may say: facts of models, never who is called."""
+        for part in ("provider", "profile"):
+            if part in document.tables:
+                message = "a file that lies in the current folder may not say who is called, or how"
+                fix = f"if it is yours, move it to {user_config_folder(self.env)}, or name your file with --config"
+                self.problems.append(Problem(part, message, fix, document.name, False))
+        return Document(document.name, {"model": document.tables.get("model", [])})
 
     def _unknown(self, path: tuple[str, ...], known: tuple[str, ...]) -> None:
         near = near_names(path[-1], known)
@@ -212,6 +223,12 @@ class _Reader:
 
     def _problem(self, path: tuple[str, ...], message: str, fix: str, *, fatal: bool = True) -> None:
         self.problems.append(Problem(".".join(path), message, fix, self.sources.place(path), fatal))
+
+
+def _problem_of(finding: Finding) -> Problem:
+    """A record that was skipped; the others still hold, so it stops nothing."""
+    key = ": ".join(part for part in (finding.record, finding.field) if part)
+    return Problem(key, finding.message, finding.fix, finding.file, False)
 
 
 def _shaped(value: Any, hint: Any) -> Any:

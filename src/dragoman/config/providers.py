@@ -13,29 +13,30 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.catalog import Catalogue, Limits, ProviderRow, host_matches, near_names
-from dragoman.catalog.loader import provider_names, shipped_provider_tables, shipped_providers
-from dragoman.catalog.records import merged_profile
-from dragoman.catalog.urls import split_base
+from dragoman.catalog.loader import provider_names
+from dragoman.catalog.records import DEFAULT_PROFILE, check_urls, chosen_profile
 from dragoman.config.settings import Account, Problem, ProviderSettings
 from dragoman.config.sources import Sources
 from dragoman.core.profile import Profile
 from dragoman.errors import ConfigError
 
-DEFAULT_PROFILE = "openai-compatible"
-
 
 def build_rows(
-    providers: Mapping[str, ProviderSettings], env: Mapping[str, str], sources: Sources, problems: list[Problem]
+    base: Catalogue,
+    providers: Mapping[str, ProviderSettings],
+    env: Mapping[str, str],
+    sources: Sources,
+    problems: list[Problem],
 ) -> list[ProviderRow]:
-    """The rows that differ from the shipped ones."""
-    shipped = shipped_providers()
+    """The rows that differ from those of `base`, the catalogue before any setting."""
+    shipped, profiles = base.providers, base.profiles
     rows: list[ProviderRow] = []
     for name in (*shipped, *(name for name in providers if name not in shipped)):
         settings = _with_environment(shipped.get(name), providers.get(name, ProviderSettings()), env, sources)
         try:
             row = shipped.get(name)
-            made = _custom(name, settings, shipped) if row is None else _adjusted(row, settings)
-            _check_urls(made)
+            made = _custom(name, settings, shipped, profiles) if row is None else _adjusted(row, settings, profiles)
+            check_urls(made)
         except ConfigError as error:
             key = f"providers.{name}" + (f".{error.info.param}" if error.info.param else "")
             place = sources.place(tuple(key.split(".")))
@@ -63,12 +64,17 @@ def _from_our_environment(provider: str, key: str, sources: Sources) -> bool:
     return sources.places.get(f"providers.{provider}.{key}", "").startswith(("DRAGOMAN_", "flag "))
 
 
-def _adjusted(row: ProviderRow, settings: ProviderSettings) -> ProviderRow:
-    changes = _explicit(settings, row.profile, row.profile_name)
+def _adjusted(row: ProviderRow, settings: ProviderSettings, profiles: Mapping[str, Profile]) -> ProviderRow:
+    changes = _explicit(settings, row, profiles)
     return msgspec.structs.replace(row, **changes) if changes else row
 
 
-def _custom(name: str, settings: ProviderSettings, shipped: Mapping[str, ProviderRow]) -> ProviderRow:
+def _custom(
+    name: str,
+    settings: ProviderSettings,
+    shipped: Mapping[str, ProviderRow],
+    profiles: Mapping[str, Profile],
+) -> ProviderRow:
     url = settings.base_url or next(iter(settings.urls.values()), "")
     if not url:
         near = near_names(name, provider_names())
@@ -81,7 +87,7 @@ def _custom(name: str, settings: ProviderSettings, shipped: Mapping[str, Provide
         base = msgspec.structs.replace(
             vendor, id=name, name=name, aliases=(), patterns=(), key_env=(), base_url_env="", urls={}
         )
-    changes = _explicit(settings, base.profile, base.profile_name)
+    changes = _explicit(settings, base, profiles)
     if settings.wire is None and vendor is None and settings.urls and "chat" not in settings.urls:
         changes.setdefault("wire", next(iter(settings.urls)))
     models_from = _models_from(vendor, settings, shipped)
@@ -111,10 +117,10 @@ def _models_from(vendor: ProviderRow | None, settings: ProviderSettings, shipped
     return str(chosen) if chosen in shipped else ""
 
 
-def _explicit(settings: ProviderSettings, profile: Profile, profile_name: str) -> dict[str, Any]:
+def _explicit(settings: ProviderSettings, row: ProviderRow, profiles: Mapping[str, Profile]) -> dict[str, Any]:
     """What the person said, as fields of the row."""
     changes: dict[str, Any] = {}
-    for field in ("base_url", "auth", "wire", "native", "thinking_default"):
+    for field in ("base_url", "auth", "wire", "native", "thinking_default", "foreign_reasoning"):
         value = getattr(settings, field)
         if value is not None:
             changes[field] = value
@@ -125,46 +131,12 @@ def _explicit(settings: ProviderSettings, profile: Profile, profile_name: str) -
     if settings.limits is not None:
         changes["limits"] = settings.limits or Limits()
     if settings.profile is not None:
-        changes["profile"], changes["profile_name"] = _profile(settings.profile, profile, profile_name)
+        changes["profile"], changes["profile_name"] = chosen_profile(
+            settings.profile, profiles, row.profile, row.profile_name
+        )
+    if settings.currency is not None:
+        changes["currency"] = settings.currency
     return changes
-
-
-def _profile(wanted: str | dict[str, Any], current: Profile, current_name: str) -> tuple[Profile, str]:
-    _, profiles = shipped_provider_tables()
-    flags: dict[str, Any] = {}
-    name: str | None
-    if isinstance(wanted, str):
-        name = wanted
-    else:
-        flags = {key: value for key, value in wanted.items() if key != "base"}
-        name = wanted.get("base")
-    if name is not None:
-        if name not in profiles:
-            near = near_names(str(name), profiles)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(
-                f"there is no profile {name!r}; {hint}there are {', '.join(sorted(profiles))}", param="profile"
-            )
-        current, current_name = profiles[name], name
-    try:
-        return (merged_profile(current, flags) if flags else current), current_name
-    except ConfigError as error:
-        raise ConfigError(error.message, param="profile") from None
-
-
-def _check_urls(row: ProviderRow) -> None:
-    for wire, url in row.urls.items():
-        try:
-            split_base(url)
-        except ConfigError as error:
-            raise ConfigError(error.message, param=f"urls.{wire}") from None
-    if row.base_url:
-        try:
-            row.endpoint(row.wire)
-        except ConfigError as error:
-            raise ConfigError(error.message, param="base_url") from None
-    elif row.wire not in row.urls:
-        raise ConfigError(f"there is no base_url and no urls.{row.wire}", param="base_url")
 
 
 def build_accounts(

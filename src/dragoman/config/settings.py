@@ -14,13 +14,14 @@ from dragoman import catalog
 from dragoman.catalog import Catalogue, Limits, ProviderRow
 from dragoman.catalog.rows import AuthStyle
 from dragoman.core.messages import WireName
-from dragoman.core.profile import ThinkingDefault
+from dragoman.core.profile import ForeignReasoning, ThinkingDefault, UnsupportedMedia
 from dragoman.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 MASK = "[set]"
 
@@ -55,6 +56,7 @@ class ProviderSettings(_Quiet, frozen=True):
     """What the person says of one provider. None and empty leave the catalogue's word.
 
     profile: the name of a profile, or a table of flags with an optional `base`. limits: False switches shaping off.
+    currency: what the account is billed in, where the vendor has price lists in several.
     """
 
     SECRET: ClassVar[frozenset[str]] = frozenset({"api_key", "headers"})
@@ -68,7 +70,9 @@ class ProviderSettings(_Quiet, frozen=True):
     headers: dict[str, str] = {}
     native: tuple[WireName, ...] | None = None
     thinking_default: ThinkingDefault | None = None
+    foreign_reasoning: ForeignReasoning | None = None
     limits: Limits | Literal[False] | None = None
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None = None
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -118,14 +122,33 @@ class Sessions(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True):
-    """Web search. missing: what happens to a declared search when nothing can run it. timeout_s: one search."""
+    """Web search. mode: who runs one that a request declares; auto is the vendor where it can, else the engine.
+
+    url, file: where the engine is, or what it reads. missing: what happens to a declared search when nothing can run
+    it. max_rounds: calls of the model in one answer that may end in searches. timeout_s: one search. language: a tag
+    such as `de`. cache_ttl_s: how long a result is kept, 0 not at all. per_minute, per_day: searches of this process,
+    0 is no limit. fetch: how many of the found pages are read.
+    """
 
     mode: Literal["off", "native", "managed", "auto"] = "off"
     engine: str = ""
     url: str = ""
+    file: str = ""
     missing: Literal["fail", "ignore", "client"] = "ignore"
     max_rounds: Count = 5
     timeout_s: Positive = 15.0
+    language: str = ""
+    cache_ttl_s: Seconds = 600.0
+    per_minute: Natural = 60
+    per_day: Natural = 0
+    fetch: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+
+
+class MediaSettings(msgspec.Struct, frozen=True):
+    """Images, sounds, films and documents. unsupported: what becomes of one in the newest user turn that the model
+    cannot take - `error` refuses the request, `note` puts a sentence in its place and tells it in a note."""
+
+    unsupported: UnsupportedMedia = "error"
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -192,6 +215,7 @@ class Settings(_Quiet, frozen=True):
     vault: Vault = Vault()
     sessions: Sessions = Sessions()
     search: Search = Search()
+    media: MediaSettings = MediaSettings()
     trace: Trace = Trace()
     stores: Stores = Stores()
     default_model: str | None = None

@@ -41,6 +41,7 @@ _PROJECT_FORBIDDEN = (
     ("seal",),
     ("stores",),
     ("search", "url"),
+    ("search", "file"),
     ("providers", "*", "api_key"),
     ("providers", "*", "base_url"),
     ("providers", "*", "urls"),
@@ -51,12 +52,16 @@ _PROJECT_FORBIDDEN = (
 
 
 class Sources(msgspec.Struct):
-    """values: the winning values, nested. places: dotted setting -> place. file: what was read, "" for none."""
+    """values: the winning values, nested. places: dotted setting -> place. file: what was read, "" for none.
+
+    chosen: whether the person named that file, or it lies in their own folder.
+    """
 
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     problems: list[Problem] = []
     file: str = ""
+    chosen: bool = True
 
     def place(self, path: tuple[str, ...]) -> str:
         """Where the value at `path`, or the nearest setting that holds it, came from."""
@@ -143,7 +148,7 @@ def _read_file(file: Path, chosen: bool, found: Sources) -> None:
         raise ConfigError(f"{where}: this is not TOML: {error}; fix: mend the line, strings need quotes") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}; fix: make it a readable UTF-8 file") from None
-    found.file = str(file)
+    found.file, found.chosen = str(file), chosen
     places = _Places(str(file), key_lines(text), provider_names(), [])
     _walk(table, (), (), places, found)
     if not chosen:

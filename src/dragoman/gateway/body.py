@@ -6,7 +6,11 @@ In: an ASGI scope and its `receive`. Out: bytes; or BodyTooLarge, or InvalidRequ
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -33,6 +37,44 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def _zstd() -> Any:
+    """The zstd module: Python's own from 3.14 on, before that its backport."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd
+    from backports import zstd
+
+    return zstd
+
+
+class _Zstd:
+    """A zstd body: one frame or several. Codex CLI packs its requests so where a provider allows it (2026)."""
+
+    def __init__(self) -> None:
+        self._module = _zstd()
+        self._frame: Any = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last frame came to its end."""
+        return self._frame is not None and bool(self._frame.eof)
+
+    def feed(self, data: bytes, room: Callable[[], int], keep: Callable[[bytes], None]) -> None:
+        """Unpacks at most `room() + 1` bytes at a time. Raises ValueError for what is damaged."""
+        try:
+            while data:
+                if self._frame is None or self._frame.eof:
+                    self._frame = self._module.ZstdDecompressor()
+                frame = self._frame
+                keep(frame.decompress(data, room() + 1))
+                while not frame.eof and not frame.needs_input:
+                    keep(frame.decompress(b"", room() + 1))
+                data = frame.unused_data if frame.eof else b""
+        except self._module.ZstdError as error:
+            raise ValueError(str(error)) from None
+
+
 class _Decoder:
     """Undoes one content encoding, never making more than `limit` bytes."""
 
@@ -42,6 +84,7 @@ class _Decoder:
         self._parts: list[bytes] = []
         self._size = 0
         self._inflate: zlib._Decompress | None = None
+        self._zstd = _Zstd() if encoding == "zstd" else None
         if encoding == "gzip":
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
@@ -50,6 +93,12 @@ class _Decoder:
             return
         if self._encoding == "identity":
             self._keep(data)
+            return
+        if self._zstd is not None:
+            try:
+                self._zstd.feed(data, lambda: self._limit - self._size, self._keep)
+            except ValueError:
+                raise self._damaged() from None
             return
         if self._inflate is None:
             # "deflate" is zlib by RFC 9110, but some clients send the raw stream.
@@ -61,10 +110,13 @@ class _Decoder:
                 self._keep(inflate.decompress(data, self._limit - self._size + 1))
                 data = inflate.unconsumed_tail
         except zlib.error:
-            raise InvalidRequest(
-                f"the body is not valid {self._encoding}, which Content-Encoding says that it is",
-                param="content-encoding",
-            ) from None
+            raise self._damaged() from None
+
+    def _damaged(self) -> InvalidRequest:
+        return InvalidRequest(
+            f"the body is not valid {self._encoding}, which Content-Encoding says that it is",
+            param="content-encoding",
+        )
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)
@@ -73,7 +125,8 @@ class _Decoder:
         self._parts.append(data)
 
     def finish(self) -> bytes:
-        if self._inflate is not None and not self._inflate.eof:
+        whole = self._zstd.whole if self._zstd is not None else self._inflate is None or self._inflate.eof
+        if not whole:
             raise InvalidRequest(f"the {self._encoding} body ends too early", param="content-encoding")
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
@@ -93,9 +146,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     encoding = "gzip" if encoding == "x-gzip" else encoding
     more = True
     try:
-        if encoding not in ("identity", "gzip", "deflate"):
+        if encoding not in ("identity", "gzip", "deflate", "zstd"):
             raise InvalidRequest(
-                f"Content-Encoding {encoding!r} is not known here; send the body plain, or as gzip or deflate",
+                f"Content-Encoding {encoding!r} is not known here; send the body plain, or as gzip, deflate or zstd",
                 code="unsupported_encoding",
                 param="content-encoding",
                 status=415,
@@ -131,6 +184,28 @@ async def _drain(receive: Receive) -> None:
                 seen += len(data)
     except TimeoutError:
         return
+
+
+_LONE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+"""Looks like one half of a surrogate pair; the backslash may belong to an escaped one."""
+_ESCAPE = re.compile(
+    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S
+)
+
+
+def mend_letters(body: bytes) -> tuple[bytes, tuple[Note, ...]]:
+    """The body with a replacement character for each half of a surrogate pair, and a note where there was one.
+
+    Programs that cut text by UTF-16 units (in JavaScript) write such halves, which no JSON reader of a vendor takes.
+    """
+    if (b"\\ud" not in body and b"\\uD" not in body) or _LONE.search(body) is None:
+        return body, ()
+    mended = _ESCAPE.sub(lambda found: b"\\ufffd" if found[2] else found[0], body)
+    if mended == body:
+        return body, ()
+    return mended, (Note("letters_replaced", "", "half of a surrogate pair stood in the body"),)
 
 
 class _Peek(msgspec.Struct):

@@ -5,17 +5,21 @@ In: an ASGI scope with `receive` and `send`. Out: exactly one answer in the clie
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from dragoman.client.run import EventSink, Run
+from dragoman.client.running import EventSink, Running
 from dragoman.core.events import Failed, Finished, Incomplete
 from dragoman.core.messages import WireName
 from dragoman.core.notes import Note
+from dragoman.cost import price
 from dragoman.errors import ConfigError, DragomanError, ErrorInfo
 from dragoman.gateway import answers, counting
-from dragoman.gateway.body import Gone, detect, read_body
+from dragoman.gateway.body import Gone, detect, mend_letters, read_body
 from dragoman.gateway.gate import Gate
 from dragoman.gateway.intake import Ask, take_in
 from dragoman.gateway.notes import unique
@@ -65,6 +69,7 @@ class Flow:
 
     async def _take_in(self) -> Ask:
         body = await read_body(self._scope, self._receive, self._gate.max_body)
+        body, mended = mend_letters(body)
         self._wire, notes = detect(self._road, body)
         return await take_in(
             self._gate,
@@ -73,15 +78,15 @@ class Flow:
             headers=Headers(scope=self._scope),
             id=self._gate.mint(ID_PREFIX[self._wire]),
             request_id=self._id,
-            notes=notes,
+            notes=(*mended, *notes),
         )
 
     async def _answer(self, ask: Ask) -> None:
         """Gives the answer."""
         gate = self._gate
 
-        def start(sink: EventSink) -> Run:
-            return gate.engine.start(ask.plan, sink, stages=ask.stages)
+        def start(sink: EventSink) -> Running:
+            return gate.engine.start(ask.plan, sink, stages=ask.stages, conductors=ask.conductors)
 
         if not ask.stream:
             whole = WholeAnswer(ask, store=gate.sessions, present=self._present, mint=gate.mint, now=gate.now)
@@ -137,8 +142,21 @@ class Flow:
                 latency=self._gate.clock() - self._began,
                 first_byte=result.first_byte,
                 attempts=result.attempts,
+                searches=ask.search.searches if ask and ask.search else 0,
+                cost=self._cost(ask, result),
             )
         )
+
+    def _cost(self, ask: Ask | None, result: Result) -> dict[str, Any] | None:
+        """What the call cost as the log tells it; an amount that is not known is null, with what is missing."""
+        if ask is None or result.usage is None:
+            return None
+        when = datetime.fromtimestamp(self._gate.now(), UTC)
+        row = self._gate.catalogue.model(ask.resolved.provider.id, ask.resolved.model.id)
+        cost = price(result.usage, row, when, service_tier=ask.plan.service_tier)
+        if cost.amount is None:
+            return {"amount": None, "unknown": list(cost.unknown)}
+        return {"amount": f"{cost.amount:f}", "currency": cost.currency, "list": cost.price_id}
 
     def _learn(self, result: Result) -> None:
         """Compares the vendor's prompt count with our estimate."""

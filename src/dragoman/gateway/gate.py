@@ -16,6 +16,7 @@ from dragoman.client.direct_transport import DirectTransport
 from dragoman.client.engine import Engine
 from dragoman.client.ids import new_id
 from dragoman.client.retry import RetryPolicy, Timeouts
+from dragoman.client.searching import Searching
 from dragoman.client.transport import Transport
 from dragoman.config import Settings
 from dragoman.errors import ConfigError
@@ -24,6 +25,7 @@ from dragoman.gateway.counting import Calibration
 from dragoman.gateway.memory import Memory
 from dragoman.gateway.security import Doorkeeper
 from dragoman.gateway.wires import ID_PREFIX, wire
+from dragoman.search.engine import SearchEngine
 from dragoman.store.sessions import MemorySessions, SessionStore
 from dragoman.store.vault import MemoryVault, Vault
 from dragoman.telemetry.log import RequestLog
@@ -38,13 +40,14 @@ _MB = 1024 * 1024
 class Parts(msgspec.Struct, frozen=True):
     """What a gateway is made of where it is not the default. transport: stays the caller's to close.
 
-    now: unix seconds. clock: monotonic seconds. mint: makes ids.
+    engine: searches the web. now: unix seconds. clock: monotonic seconds. mint: makes ids.
     """
 
     transport: Transport | None = None
     vault: Vault | None = None
     sessions: SessionStore | None = None
     log: RequestLog | None = None
+    engine: SearchEngine | None = None
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
     mint: Mint = new_id
@@ -59,6 +62,7 @@ class Gate:
         self.settings = settings
         self.catalogue: Catalogue = settings.catalogue()
         self.enabled = frozenset(settings.enabled_providers())
+        self.makers = _makers(self.catalogue, self.enabled)
         self.now = now
         self.clock = clock
         self.mint = parts.mint
@@ -74,6 +78,7 @@ class Gate:
         if sessions is None and settings.sessions.mode != "off":
             self.sessions = MemorySessions(int(settings.sessions.max_mb * _MB), settings.sessions.ttl_s, clock=clock)
         self.calibration = Calibration()
+        self.searching = Searching(settings.search, parts.engine, clock)
         self.transport = parts.transport
         self.closing = False
         for name in ID_PREFIX:
@@ -101,9 +106,17 @@ class Gate:
         self.closing = True
         if self.transport is not None and self._given is None:
             await self.transport.close()
+        await self.searching.close()
         await self.vault.close()
         if self.sessions is not None:
             await self.sessions.close()
+
+
+def _makers(catalogue: Catalogue, enabled: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Every (provider, model family) that can have answered here."""
+    usual = [(row.id, row.model_defaults.family) for row in catalogue.providers.values()]
+    known = [(row.facts.provider, row.facts.family) for row in catalogue.all()]
+    return tuple(dict.fromkeys(maker for maker in (*usual, *known) if maker[0] in enabled))
 
 
 def _check_stores(settings: Settings) -> None:

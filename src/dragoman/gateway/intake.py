@@ -15,6 +15,9 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.catalog import Resolved, resolve
+from dragoman.client.opening import open_answer
+from dragoman.client.rounds import Conductor
+from dragoman.client.searching import SearchRun
 from dragoman.core.messages import Message, WireName
 from dragoman.core.notes import Note
 from dragoman.core.request import Request
@@ -24,7 +27,9 @@ from dragoman.gateway.gate import TENANT, Gate
 from dragoman.gateway.memory import Scope, Turn, compactions
 from dragoman.gateway.notes import unique
 from dragoman.gateway.wires import View, responses, wire
-from dragoman.providers.plan import Plan, Target, choose_wire, plan
+from dragoman.providers.plan import Plan, plan
+from dragoman.providers.target import Target
+from dragoman.providers.wire_choice import choose_wire
 
 _SESSION_HEADERS = (
     "session-id",
@@ -42,7 +47,7 @@ class Ask(msgspec.Struct, frozen=True):
 
     id: the answer's; request_id: the request's own. request: what is asked of the vendor, before it was made fit.
     turn: None remembers nothing. store: the answer is to be kept under its id. previous: the stored response that it
-    continues. input_items: what the request itself brought, as the client's items.
+    continues. input_items: what the request itself brought, as the client's items. search: its web searches.
     """
 
     id: str
@@ -55,6 +60,8 @@ class Ask(msgspec.Struct, frozen=True):
     request: Request
     notes: tuple[Note, ...]
     stages: tuple[Stage, ...] = ()
+    conductors: tuple[Conductor, ...] = ()
+    search: SearchRun | None = None
     turn: Turn | None = None
     store: bool = False
     previous: str | None = None
@@ -97,13 +104,22 @@ async def take_in(
         kept = {name: value for name, value in asked.params.items() if name != "background"}
         asked = msgspec.structs.replace(asked, params=kept)
     native = choose_wire(asked, target)[1]
+    recalled = await gate.memory.recall(asked.messages, scope, gate.makers)
+    if recalled.learned and native:
+        # The client's own words would be refused, or told as another's: the body cannot pass through as it is.
+        native, asked = False, msgspec.structs.replace(asked, body=None)
     if not native:
-        recalled = await gate.memory.recall(asked.messages, scope)
         asked = msgspec.structs.replace(asked, messages=recalled.messages)
         found += recalled.notes
     turn, stages = _watchers(gate, asked, scope, native)
     sent = compaction.ask(asked) if asked.compaction else asked
-    made = plan(sent, target, session=session_of(headers, asked), client_headers=headers)
+    session = session_of(headers, asked)
+    search = gate.searching.begin(sent, target)
+
+    def make(request: Request) -> Plan:
+        return plan(request, target, session=session, client_headers=headers, search=search.mode)
+
+    made, conductors = open_answer(sent, make, search, gate.mint)
     store = name == "responses" and asked.store is not False and gate.sessions is not None
     return Ask(
         id=id,
@@ -116,6 +132,8 @@ async def take_in(
         request=sent,
         notes=unique((*found, *made.notes)),
         stages=stages,
+        conductors=conductors,
+        search=search,
         turn=turn,
         store=store,
         previous=request.previous_response_id,
@@ -143,6 +161,7 @@ def target_of(gate: Gate, resolved: Resolved) -> Target:
         key=account.key,
         account=account.name,
         base_url=account.base_url or None,
+        media_unsupported=gate.settings.media.unsupported,
     )
 
 
@@ -172,10 +191,9 @@ def _watchers(gate: Gate, request: Request, scope: Scope, native: bool) -> tuple
     """What looks at the answer: the vault's turn, and the stages behind the plan's own."""
     if request.compaction:
         return None, (compaction.CompactionStage(gate.memory.box, scope.tenant, request.messages, gate.mint),)
-    if native:
-        return None, ()
     turn = gate.memory.turn(scope, request.messages)
-    return turn, (gate.memory.stage(scope, turn),)
+    # On the native lane the client carries the vendor's own blocks; the vault only has to know whose they are.
+    return turn, () if native else (gate.memory.stage(scope, turn),)
 
 
 def session_of(headers: Mapping[str, str], request: Request) -> str:

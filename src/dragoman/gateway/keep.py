@@ -17,10 +17,10 @@ from dragoman.core.events import Finished, Incomplete, Terminal
 from dragoman.errors import ErrorInfo
 from dragoman.gateway.intake import Ask
 from dragoman.store.sessions import SessionStore, Status, StoredResponse
+from dragoman.wire.base import Frame
 
 PATIENCE = 5.0
 """Seconds that the session store is waited for."""
-Frame = tuple[str, bytes]
 
 
 def record(ask: Ask, end: Terminal, output: Sequence[Raw], final: Raw, now: int) -> StoredResponse:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.events import BlockEnd
-from dragoman.core.messages import Block, Compaction, Message, ProviderState, Reasoning, Text
+from dragoman.core.messages import Block, Compaction, Message, ProviderState, Reasoning, Text, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.stage import Stage
 from dragoman.gateway import recall
@@ -36,11 +36,16 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """Messages with their reasoning back. sealed: whether any block was a seal of ours."""
+    """Messages with their reasoning back. sealed: whether any block was a seal of ours.
+
+    learned: whether the vault knew more than the client: the reasoning of a tool turn that it dropped, or whose the
+    reasoning is that it shows.
+    """
 
     messages: tuple[Message, ...]
     notes: tuple[Note, ...] = ()
     sealed: bool = False
+    learned: bool = False
 
 
 class Memory:
@@ -96,8 +101,12 @@ class Memory:
             return None
         return None if packed is None else seals.unpack(packed)
 
-    async def recall(self, messages: Sequence[Message], scope: Scope) -> Opened:
-        """The messages with the reasoning that the vault remembers of them."""
+    async def recall(self, messages: Sequence[Message], scope: Scope, makers: Sequence[tuple[str, str]] = ()) -> Opened:
+        """The messages with the reasoning that the vault remembers of them.
+
+        makers: every (provider, family) that may have answered before. Thinking that a client sends without its seal
+        is looked for among theirs, so that one model's is not taken for another's.
+        """
         wanted = [(i, digest) for i, m in enumerate(messages) if (digest := self._lacks(m))]
         if self._vault is None or not wanted:
             return Opened(tuple(messages))
@@ -109,7 +118,7 @@ class Memory:
             return Opened(tuple(messages), (Note("vault_skipped", "", "the vault did not answer in time"),))
         out = list(messages)
         origin = ProviderState(scope.provider, scope.family, "chat", Raw(b""))
-        back = ambiguous = 0
+        back = ambiguous = lacking = 0
         for (i, _), entries in zip(wanted, found, strict=True):
             own = "".join(b.text for b in out[i].content if isinstance(b, Reasoning))
             before, sure = recall.before_digest(messages[:i]), recall.is_distinctive(out[i])
@@ -118,8 +127,34 @@ class Memory:
             kept = recall.unpack(data) if data is not None else ()
             if kept:
                 back += not own
+                lacking += bool(out[i].calls) and not any(isinstance(b, Reasoning) for b in out[i].content)
                 out[i] = recall.put_back(out[i], kept, origin)
-        return Opened(tuple(out), _told(back, ambiguous))
+        others = [maker for maker in makers if maker != (scope.provider, scope.family)]
+        lost = [(i, digest) for i, digest in wanted if recall.is_unlabelled(out[i])]
+        labelled = others and lost and await self._label(out, lost, others, scope.tenant)
+        return Opened(tuple(out), _told(back, ambiguous), learned=bool(lacking or labelled))
+
+    async def _label(
+        self, out: list[Message], turns: list[tuple[int, str]], makers: list[tuple[str, str]], tenant: str
+    ) -> int:
+        """Says of thinking whose it is, where one of `makers` is known to have made the turn. Gives how many."""
+        keys = [recall.vault_key(tenant, *maker, digest) for _, digest in turns for maker in makers]
+        assert self._vault is not None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = await self._vault.get(keys)
+        except Exception:  # boundary: as above; what is not known to be another's stays
+            return 0
+        count = 0
+        for n, (i, _) in enumerate(turns):
+            before, sure = recall.before_digest(out[:i]), recall.is_distinctive(out[i])
+            own = "".join(b.text for b in out[i].content if isinstance(b, Reasoning))
+            for maker, entries in zip(makers, found[n * len(makers) :], strict=False):
+                if recall.choose(entries, before, own, sure)[0] is not None:
+                    out[i] = recall.labelled(out[i], *maker)
+                    count += 1
+                    break
+        return count
 
     @staticmethod
     def _lacks(message: Message) -> str:
@@ -127,7 +162,8 @@ class Memory:
         if message.role != "assistant":
             return ""
         thoughts = [b for b in message.content if isinstance(b, Reasoning)]
-        if thoughts and all(b.state is not None and b.state.provider for b in thoughts):
+        bare = any(isinstance(b, WebSearch) and not any(s.text for s in b.sources) for b in message.content)
+        if thoughts and not bare and all(b.state is not None and b.state.provider for b in thoughts):
             return ""
         return recall.turn_digest(message)
 
@@ -170,11 +206,16 @@ class Turn:
         block = event.block
         if isinstance(block, Reasoning):
             if not block.placeholder and block.presence != "absent":
-                bare = msgspec.structs.replace(block, seal=None, item_id=None)
-                self._kept.append(recall.Kept(len(self._others), bare))
-                self._packed = b""
+                self._hold(msgspec.structs.replace(block, seal=None, item_id=None))
+        elif isinstance(block, WebSearch) and block.state is None:
+            # Run here. Clients send back of a search no more than its query and addresses, some nothing at all.
+            self._hold(block)
         elif event.complete or isinstance(block, Text):
             self._others.append(block)
+
+    def _hold(self, block: Reasoning | WebSearch) -> None:
+        self._kept.append(recall.Kept(len(self._others), block, recall.text_chars(self._others)))
+        self._packed = b""
 
     def remember(self) -> None:
         """The turn so far is put into the vault; what is not done at once is added to `pending`."""

@@ -13,7 +13,17 @@ from typing import Any
 
 import msgspec
 
-from dragoman.core.messages import Media, Message, ProviderState, Reasoning, Text, ToolCall, ToolReference, ToolResult
+from dragoman.core.messages import (
+    Media,
+    Message,
+    ProviderState,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolReference,
+    ToolResult,
+    WebSearch,
+)
 from dragoman.store.vault import VaultEntry
 
 DISTINCT_ID = 12
@@ -23,10 +33,14 @@ DISTINCT_TEXT = 60
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A reasoning block and how many other blocks of its turn stood before it."""
+    """A reasoning block, or a web search that was run here, and how many other blocks of its turn stood before it.
+
+    chars: how many characters of visible text, white space aside, stood before it; -1 where that was not written down.
+    """
 
     at: int
-    block: Reasoning
+    block: Reasoning | WebSearch
+    chars: int = -1
 
 
 _encode = msgspec.json.Encoder().encode
@@ -149,21 +163,104 @@ def choose(entries: Sequence[VaultEntry], before: str, own: str, distinctive: bo
         same = {e.data for e in entries if _squeeze(_text(e.data)) == _squeeze(own)}
         found = same or found
     if len(found) > 1:
-        return None, True
+        last = _last(found)
+        return last, last is None
     return next(iter(found), None), False
 
 
+def _last(found: set[bytes]) -> bytes | None:
+    """The memory that holds all the others: one turn, remembered at a call's end and again at its own.
+
+    A request that is made again may be answered with the very same turn: only the id of the turn tells the two apart.
+    """
+    longest = max(found, key=lambda data: (len(data), data))
+    whole = _turnless(longest)
+    return longest if all(block in whole for data in found for block in _turnless(data)) else None
+
+
+def _turnless(data: bytes) -> list[Kept]:
+    """What is remembered, without the id of the turn that it came in."""
+    return [
+        msgspec.structs.replace(k, block=msgspec.structs.replace(k.block, turn=""))
+        if isinstance(k.block, Reasoning)
+        else k
+        for k in unpack(data)
+    ]
+
+
 def _text(data: bytes) -> str:
-    return "".join(k.block.text for k in unpack(data))
+    return "".join(k.block.text for k in unpack(data) if isinstance(k.block, Reasoning))
+
+
+def is_unlabelled(message: Message) -> bool:
+    """Whether the turn shows thinking of which nobody says who made it."""
+    return any(isinstance(b, Reasoning) and (b.state is None or not b.state.provider) for b in message.content)
+
+
+def labelled(message: Message, provider: str, family: str) -> Message:
+    """The turn with its thinking said to be made by this provider and family."""
+    blocks: list[Any] = []
+    for block in message.content:
+        if isinstance(block, Reasoning) and (block.state is None or not block.state.provider):
+            old = block.state or ProviderState("", "", "chat")
+            block = msgspec.structs.replace(block, state=ProviderState(provider, family, old.wire, old.data))
+        blocks.append(block)
+    return msgspec.structs.replace(message, content=tuple(blocks))
 
 
 def put_back(message: Message, kept: Sequence[Kept], origin: ProviderState) -> Message:
-    """The turn with the remembered reasoning in place of whatever the client sent of it. origin: who made it."""
-    kept = [k if k.block.state else Kept(k.at, msgspec.structs.replace(k.block, state=origin)) for k in kept]
-    others = [b for b in message.content if not isinstance(b, Reasoning)]
+    """The turn with what is remembered - reasoning, and searches - in place of whatever the client sent of it.
+
+    origin: who made the reasoning.
+    """
+    searched = any(isinstance(k.block, WebSearch) for k in kept)
+    known = (Reasoning, WebSearch) if searched else (Reasoning,)
+    others: list[Any] = [b for b in message.content if not isinstance(b, known)]
+    placed: list[tuple[int, Reasoning | WebSearch]] = []
+    for k in kept:
+        at = k.at
+        if k.chars > 0 and text_chars(others[:at]) != k.chars:
+            # The client made one text of what stood before and behind this thinking.
+            others, at = _split(others, k.chars)
+        block = k.block
+        if isinstance(block, Reasoning) and not block.state:
+            block = msgspec.structs.replace(block, state=origin)
+        placed.append((at, block))
     out: list[Any] = []
     for i, block in enumerate(others):
-        out += [k.block for k in kept if k.at == i]
+        out += [thought for at, thought in placed if at == i]
         out.append(block)
-    out += [k.block for k in kept if k.at >= len(others)]
+    out += [thought for at, thought in placed if at >= len(others)]
     return msgspec.structs.replace(message, content=tuple(out))
+
+
+def text_chars(blocks: Sequence[Any]) -> int:
+    """Characters of visible text, white space aside."""
+    return sum(len(_squeeze(b.text)) for b in blocks if isinstance(b, Text))
+
+
+def _split(blocks: list[Any], chars: int) -> tuple[list[Any], int]:
+    """The blocks with a border after so many characters of text, and where it is. White space stays before it."""
+    for i, block in enumerate(blocks):
+        if not isinstance(block, Text):
+            continue
+        size = len(_squeeze(block.text))
+        if chars >= size:
+            chars -= size
+            if not chars:
+                return blocks, i + 1
+            continue
+        cut = _border(block.text, chars)
+        before = msgspec.structs.replace(block, text=block.text[:cut], annotations=(), cache=None)
+        return [*blocks[:i], before, msgspec.structs.replace(block, text=block.text[cut:]), *blocks[i + 1 :]], i + 1
+    return blocks, len(blocks)
+
+
+def _border(text: str, chars: int) -> int:
+    """Where the character stands that follows `chars` characters which are no white space."""
+    for at, char in enumerate(text):
+        if not char.isspace():
+            if not chars:
+                return at
+            chars -= 1
+    return len(text)

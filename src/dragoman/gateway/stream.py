@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.types import Receive, Send
 
-from dragoman.client.run import Run
+from dragoman.client.running import Running
 from dragoman.core.events import (
     TERMINAL,
     BlockEnd,
@@ -77,7 +77,7 @@ class StreamAnswer:
         self._over = False
         self._gone = False
         self._refusal: ErrorInfo | None = None
-        self._run: Run | None = None
+        self._run: Running | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit_timer: asyncio.TimerHandle | None = None
         self._alive_timer: asyncio.TimerHandle | None = None
@@ -278,7 +278,7 @@ class StreamAnswer:
 
     # -- the request's own task
 
-    async def serve(self, start: Callable[[StreamAnswer], Run], receive: Receive, send: Send) -> None:
+    async def serve(self, start: Callable[[StreamAnswer], Running], receive: Receive, send: Send) -> None:
         """Gives the answer. Cancelled at any point, the run is aborted and nothing is left running."""
         try:
             self._run = start(self)

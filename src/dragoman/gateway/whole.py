@@ -12,7 +12,7 @@ from collections.abc import Callable
 from msgspec import Raw
 from starlette.types import Receive, Send
 
-from dragoman.client.run import Run
+from dragoman.client.running import Running
 from dragoman.core.events import BlockEnd, Event, Failed, Noted
 from dragoman.core.fold import Folder, Reply
 from dragoman.errors import ErrorInfo
@@ -51,7 +51,7 @@ class WholeAnswer:
         self._fold = Folder()
         self._done = asyncio.Event()
         self._gone = False
-        self._run: Run | None = None
+        self._run: Running | None = None
 
     def upstream_ok(self) -> None:
         """The vendor answered 200."""
@@ -87,7 +87,11 @@ class WholeAnswer:
             self._done.set()
 
     async def serve(
-        self, start: Callable[[WholeAnswer], Run], receive: Receive, send: Send, headers: Callable[[], answers.Headers]
+        self,
+        start: Callable[[WholeAnswer], Running],
+        receive: Receive,
+        send: Send,
+        headers: Callable[[], answers.Headers],
     ) -> None:
         """Gives the answer. headers: the answer's own, asked for when all notes are known."""
         watcher: asyncio.Task[None] | None = None

@@ -6,7 +6,7 @@ In: a finished `Line`. Out: a structured event on standard error. Texts that a v
 from __future__ import annotations
 
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -20,7 +20,7 @@ from dragoman.telemetry.redaction import Redactor
 LogStyle = Literal["json", "console"]
 _OURS = frozenset(
     {"id", "wire", "account", "status", "outcome", "stream", "ms", "attempts", "first_byte_ms", "tokens", "level"}
-    | {"timestamp", "event", "notes"}
+    | {"timestamp", "event", "notes", "searches", "cost"}
 )
 """Fields whose values are made here and can hold nobody's text."""
 
@@ -33,7 +33,8 @@ class Line(msgspec.Struct, frozen=True):
     """What the log says of one request.
 
     asked: the model name in the request. used: provider:model. outcome: finished, incomplete, failed or refused (before
-    any call). latency, first_byte: seconds. attempts: upstream calls made.
+    any call). latency, first_byte: seconds. attempts: upstream calls made. searches: web searches run here. cost: its
+    fields for the log, None where there is no usage.
     """
 
     id: str
@@ -51,6 +52,8 @@ class Line(msgspec.Struct, frozen=True):
     latency: float = 0.0
     first_byte: float | None = None
     attempts: int = 0
+    searches: int = 0
+    cost: Mapping[str, Any] | None = None
 
 
 def _json(value: Any, **options: Any) -> str:
@@ -98,8 +101,12 @@ class RequestLog:
         }
         if line.first_byte is not None:
             fields["first_byte_ms"] = round(line.first_byte * 1000, 1)
+        if line.searches:
+            fields["searches"] = line.searches
         if line.usage is not None:
             fields["tokens"] = usage_fields(line.usage)
+        if line.cost is not None:
+            fields["cost"] = dict(line.cost)
         if line.notes:
             fields["notes"] = [f"{n.code}:{n.field}" if n.field else n.code for n in line.notes]
         if line.error is not None:

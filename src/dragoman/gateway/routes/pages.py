@@ -13,11 +13,11 @@ from starlette.responses import Response
 from dragoman.core.messages import WireName
 from dragoman.errors import DragomanError, InvalidRequest
 from dragoman.gateway import answers, counting, sessions
-from dragoman.gateway.body import Gone, read_body
+from dragoman.gateway.body import Gone, mend_letters, read_body
 from dragoman.gateway.flow import as_refusal
 from dragoman.gateway.gate import TENANT, Gate
 from dragoman.gateway.intake import find_model, open_history
-from dragoman.gateway.models import model_list, one_model
+from dragoman.gateway.models import Shape, model_list, one_model
 from dragoman.gateway.wires import wire
 
 Page = Callable[[HttpRequest], Awaitable[Response]]
@@ -30,6 +30,13 @@ def shape_of(path: str, headers: Any) -> WireName:
     if path.startswith("/messages") or "anthropic-version" in headers:
         return "messages"
     return "chat" if path.startswith("/chat") else "responses"
+
+
+def _list_shape(request: HttpRequest) -> Shape:
+    """Whose list of models the client reads: Codex names its version, Anthropic's clients that of the API."""
+    if "anthropic-version" in request.headers:
+        return "anthropic"
+    return "codex" if "client_version" in request.query_params else "openai"
 
 
 def json_response(value: Any, status: int = 200, headers: answers.Headers | None = None) -> Response:
@@ -85,25 +92,25 @@ class Pages:
         return json_response({"status": problem or "ready", "providers": sorted(gate.enabled)}, 503 if problem else 200)
 
     async def models(self, request: HttpRequest) -> Response:
-        """All models."""
-        return json_response(model_list(self._gate, anthropic="anthropic-version" in request.headers))
+        """All models: `?status=retired`, another status or `all` for those that are hidden otherwise."""
+        return json_response(model_list(self._gate, _list_shape(request), request.query_params))
 
     async def model(self, request: HttpRequest) -> Response:
         """One model."""
         name = request.path_params["name"]
-        return json_response(one_model(self._gate, name, anthropic="anthropic-version" in request.headers))
+        return json_response(one_model(self._gate, name, _list_shape(request)))
 
     async def count_messages(self, request: HttpRequest) -> Response:
         """Input tokens of a Messages request, estimated."""
         from dragoman.wire import messages
 
-        body = await read_body(request.scope, request.receive, self._gate.max_body)
+        body, _ = mend_letters(await read_body(request.scope, request.receive, self._gate.max_body))
         asked, view = messages.decode_request(body, counting=True)
         return await self._counted(asked, view, "messages")
 
     async def count_responses(self, request: HttpRequest) -> Response:
         """Input tokens of a Responses request, estimated."""
-        body = await read_body(request.scope, request.receive, self._gate.max_body)
+        body, _ = mend_letters(await read_body(request.scope, request.receive, self._gate.max_body))
         asked, view = wire("responses").decode_request(body)
         return await self._counted(asked, view, "responses")
 
