@@ -50,6 +50,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._sum = Decimal(0)
+        self._saved: Decimal | None = Decimal(0)
         self._unknown = False
         self._any = False
         self.currency = ""
@@ -61,12 +62,25 @@ class Ledger:
             return
         self._any = True
         self._sum += cost.amount
+        self._saved = None if self._saved is None or cost.saved is None else self._saved + cost.saved
         self.currency = cost.currency
 
     @property
     def amount(self) -> Decimal | None:
         """The sum, or None when a part of it is unknown."""
         return None if self._unknown or not self._any else self._sum
+
+    @property
+    def saved(self) -> Decimal | None:
+        """What reading from caches spared, or None when a part of it is unknown."""
+        return None if self.amount is None else self._saved
+
+    def json(self) -> dict[str, Any] | None:
+        """The sum in the words of the JSON output."""
+        if self.amount is None:
+            return None
+        saved = None if self.saved is None else f"{self.saved:f}"
+        return {"amount": f"{self.amount:f}", "currency": self.currency, "saved_by_cache": saved}
 
 
 def usage_object(usage: Usage | None) -> dict[str, Any] | None:
@@ -176,7 +190,6 @@ class Reporter:
         code = EXIT[ended.reason]
         if ended.reason == "interrupted":
             self.ledger.add(None)  # what the broken call cost is not known
-        amount = self.ledger.amount
         if self.form == "text":
             if self._midline:
                 self.out.write("\n")
@@ -194,7 +207,7 @@ class Reporter:
             "model": self.model,
             "turns": ended.turns,
             "usage": usage_object(ended.usage),
-            "cost": None if amount is None else {"amount": f"{amount:f}", "currency": self.ledger.currency},
+            "cost": self.ledger.json(),
             "error": None
             if not ended.detail
             else {"message": ended.detail, "kind": ended.error.kind if ended.error else ended.reason},
@@ -208,6 +221,8 @@ class Reporter:
     def _summary(self, ended: Ended) -> str:
         amount = self.ledger.amount
         cost = "cost unknown" if amount is None else f"cost {amount:.6f} {self.ledger.currency or ''}".rstrip()
+        if self.ledger.saved:
+            cost += f" ({self.ledger.saved:.6f} saved by the cache)"
         usage = ended.usage
         if usage is None or not usage.known:
             return f"{self.model}: {ended.turns} turns, usage unknown, {cost}"

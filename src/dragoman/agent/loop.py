@@ -11,12 +11,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from dragoman.agent.tools import AgentTool, Outcome, Surroundings
 from dragoman.client import Answer
+from dragoman.client.validation import faults
 from dragoman.core.events import Event, Failed, Finished, Incomplete
 from dragoman.core.messages import Message, Text, ToolCall, ToolResult
 from dragoman.core.tools import Tool
@@ -202,8 +203,8 @@ class Loop:
             arguments = msgspec.json.decode(call.arguments or "{}")
         except (msgspec.DecodeError, RecursionError) as error:
             return Outcome(f"the arguments are not valid JSON: {error}", True)
-        if problem := check_arguments(arguments, tool.schema):
-            return Outcome(f"the arguments do not fit the schema: {problem}", True)
+        if problems := faults(tool.schema, arguments):
+            return Outcome(f"the arguments do not fit the schema: {'; '.join(problems)}", True)
         try:
             decision = tool.decide(arguments, self._around)
             if not decision.allowed:
@@ -211,13 +212,3 @@ class Loop:
             return await tool.run(arguments, self._around)
         except Exception as error:  # the boundary to tools: whatever breaks there is told to the model
             return Outcome(f"{tool.name} failed: {type(error).__name__}: {error}", True)
-
-
-def check_arguments(arguments: Any, schema: Mapping[str, Any]) -> str | None:
-    """What is wrong with the arguments, with the path of the field; None when they fit."""
-    from jsonschema import Draft202012Validator
-
-    problems = sorted(Draft202012Validator(schema).iter_errors(arguments), key=lambda e: list(map(str, e.path)))
-    if not problems:
-        return None
-    return "; ".join(f"{'.'.join(map(str, p.path)) or 'arguments'}: {p.message}" for p in problems[:5])

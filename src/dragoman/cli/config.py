@@ -1,4 +1,6 @@
-"""`dragoman config`: checks the configuration, and shows the values that hold with their places. Keys are never shown.
+"""`dragoman config`: checks the configuration, shows the values that hold with their places, renews the seal key.
+
+Keys are never shown.
 
 Exit codes of `check`: 0 nothing is wrong; 1 something is.
 """
@@ -6,7 +8,9 @@ Exit codes of `check`: 0 nothing is wrong; 1 something is.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +18,7 @@ import typer
 
 from dragoman.config import Problem, Settings, examine, load
 from dragoman.config.settings import MASK
+from dragoman.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 _File = Annotated[str | None, typer.Option("--config", help="The configuration file.")]
@@ -57,7 +62,22 @@ def show(config: _File = None, as_json: _Json = False) -> None:
         typer.echo(f"{key:<{width}} = {json.dumps(value, ensure_ascii=False)}  # {place}")
 
 
-_GROUPS = ("server", "timeouts", "retry", "seal", "vault", "sessions", "search", "trace", "stores")
+@app.command()
+def rotate(config: _File = None) -> None:
+    """Make a new seal key in the data folder. What the old one sealed opens for 90 days more."""
+    from dragoman.gateway.box import FILE, rotate
+
+    settings = load(config)
+    if settings.seal.keys:
+        raise ConfigError(
+            "the seal keys stand in [seal] keys (or DRAGOMAN_SEAL_KEYS); put a new one before them there: the first "
+            "seals, all open"
+        )
+    rotate(Path(settings.home), int(time.time()))
+    typer.echo(f"{Path(settings.home) / FILE}: a new key seals from the gateway's next start on")
+
+
+_GROUPS = ("server", "timeouts", "retry", "seal", "vault", "sessions", "search", "media", "trace", "stores")
 
 
 def effective(settings: Settings) -> Iterator[tuple[str, Any, str]]:
@@ -78,6 +98,7 @@ def effective(settings: Settings) -> Iterator[tuple[str, Any, str]]:
         yield (f"providers.{name}.api_key", MASK if key else None, _place(settings, f"providers.{name}.api_key"))
         yield (f"providers.{name}.wire", row.wire, _place(settings, f"providers.{name}.wire"))
         yield (f"providers.{name}.profile", row.profile_name, _place(settings, f"providers.{name}.profile"))
+        yield (f"providers.{name}.currency", row.currency, _place(settings, f"providers.{name}.currency"))
 
 
 def _fields(settings: Settings, group: msgspec.Struct, name: str) -> Iterator[tuple[str, Any, str]]:

@@ -18,19 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import typer
 
 from dragoman.agent.exec import Job, Reporter, execute
 from dragoman.cli.demo_clients import ChatDialect, Dialect, Loop, MessagesDialect, ResponsesDialect, drive
 from dragoman.client import Client
 from dragoman.config import Settings, load
+from dragoman.core.events import BlockEnd, TextDelta
+from dragoman.core.messages import SearchSource, WebSearch
 from dragoman.cost import price
 from dragoman.gateway.app import create_app
+from dragoman.search.fixture import FixtureEngine
 from dragoman.simulator import running_simulator, serving
 from dragoman.telemetry.log import RequestLog
 from dragoman.telemetry.redaction import Redactor
 
 MODEL = "mimo:mimo-v2.6-pro"
+PAGE = SearchSource("https://dragoman.example/news", "dragoman", "The interpreter for agents and models has a demo.")
 LOG = "gateway.log"
 KEY = "sk-demo-only-in-this-process"
 WORD = "made-by-tool"
@@ -82,6 +87,7 @@ async def show(folder: Path) -> list[str]:
             async with aiohttp.ClientSession() as session:
                 for dialect in DIALECTS:
                     problems += await _endpoint(session, dialect, gateway, settings, folder / "work")
+            problems += await _search(settings)
         verdict = simulator.verdict()
     print("== the simulator's verdict")
     print("\n".join(verdict.lines()))
@@ -149,6 +155,30 @@ async def _endpoint(
     if _content(work / name) != word or word not in loop.text:
         problems.append(f"{dialect.title}: {name} or the answer lacks the word")
     return problems
+
+
+async def _search(settings: Settings) -> list[str]:
+    """A search that the vendor does not run: by an engine that answers from a small file."""
+    task = "Search the web for news about dragoman, then say what you found."
+    print(f"== a managed web search: client.stream(..., tools=[web_search]) with a local engine: {task!r}", flush=True)
+    found: list[WebSearch] = []
+    engine = FixtureEngine(msgspec.json.encode({"default": [PAGE]}))
+    async with Client(settings=settings, search=engine) as client:
+        stream = client.stream(model=MODEL, messages=task, tools=[{"type": "web_search"}], search="managed")
+        async with stream:
+            async for event in stream:
+                if isinstance(event, TextDelta):
+                    _show(event.text)
+                elif isinstance(event, BlockEnd) and isinstance(event.block, WebSearch):
+                    found.append(event.block)
+                    print(f"> web_search {event.block.queries[0]!r}: {len(event.block.sources)} page(s)")
+        answer = stream.answer()
+        cost = client.cost(answer)
+    spent = "unknown" if cost.amount is None else f"{cost.amount:.6f} {cost.currency}"
+    print(f"\n  usage of both calls: {answer.usage and answer.usage.total} tokens, cost {spent}\n")
+    if answer.error is not None:
+        return [f"managed search: {answer.error.message}"]
+    return [] if found and found[0].sources else ["managed search: nothing was searched"]
 
 
 def _show(text: str) -> None:

@@ -66,8 +66,11 @@ def _refused(error: InvalidRequest, as_json: bool) -> None:
 
 def explain_request(settings: Settings, body: bytes, endpoint: str, model: str | None = None) -> dict[str, Any]:
     """The plan for `body` as JSON values. Raises InvalidRequest for a request that would be refused."""
+    from dragoman.client.searching import Searching
+    from dragoman.core.lowering import declares_search
     from dragoman.providers.explain import explain
-    from dragoman.providers.plan import Target, plan
+    from dragoman.providers.plan import plan
+    from dragoman.providers.target import Target
 
     if model is not None:
         body = _with_model(body, model)
@@ -76,8 +79,20 @@ def explain_request(settings: Settings, body: bytes, endpoint: str, model: str |
     provider, account = resolved.provider, settings.accounts.get(resolved.provider.id)
     if account is None:
         provider = msgspec.structs.replace(provider, keyless=True)
-    target = Target(provider, resolved.model, account.key if account else None, account.name if account else "")
-    found = explain(plan(request, target))
+    target = Target(
+        provider,
+        resolved.model,
+        account.key if account else None,
+        account.name if account else "",
+        media_unsupported=settings.media.unsupported,
+    )
+    searching = Searching(settings.search)
+    mode = searching.mode(request, target)
+    made = plan(request, target, search=mode)
+    found = explain(made)
+    if declares_search(request.tools) and not made.native:
+        # What the request declares, and who would run it.
+        found["search"] = {"mode": made.search} | ({"engine": searching.engine} if made.search == "managed" else {})
     notes = [msgspec.to_builtins(note) for note in (*view.notes, *resolved.notes)]
     seen = [(note["code"], note.get("field", "")) for note in found["notes"]]
     extra = [note for note in notes if (note["code"], note.get("field", "")) not in seen]
@@ -112,5 +127,7 @@ def text(found: dict[str, Any]) -> str:
         f"POST {found['url']}  ({found['wire']}{', passed through' if found['native'] else ''})",
         "thinking: " + " ".join(str(value) for value in found["thinking"].values()),
     ]
+    if "search" in found:
+        lines.append("search: " + " by ".join(found["search"].values()))
     lines += [f"note {note['code']} {note.get('field', '')}: {note.get('message', '')}" for note in found["notes"]]
     return "\n".join([*lines, json.dumps(found["body"], indent=2, ensure_ascii=False)])

@@ -1,4 +1,9 @@
-"""`dragoman models`: what can be asked for, what it can do, what it costs, and whether there is a key for it."""
+"""`dragoman models`: what can be asked for, what it can do, what it costs, whether there is a key for it.
+
+`check` says whether the catalogue, with the person's own facts and names, is in order.
+
+Exit codes of `check`: 0 no errors (warnings do not count, unless --strict); 1 something is wrong.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +17,39 @@ import msgspec
 import typer
 
 from dragoman import catalog
-from dragoman.catalog import ModelRow, PriceRow, resolve
-from dragoman.catalog.page import render, tokens
-from dragoman.config import Settings, load
-from dragoman.cost.price import price_row_at
+from dragoman.catalog import ModelRow, PriceRow, Resolved, reasoning_levels, resolve
+from dragoman.catalog.check import check as judge
+from dragoman.catalog.page import hours, render, tokens
+from dragoman.catalog.prices import is_off_peak, price_row_at
+from dragoman.config import Settings, examine, load
+from dragoman.core.profile import Profile
+from dragoman.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 _File = Annotated[str | None, typer.Option("--config", help="The configuration file.")]
 _Json = Annotated[bool, typer.Option("--json", help="Machine-readable output; its fields stay.")]
+_Provider = Annotated[str | None, typer.Option(help="Only this provider, by id or alias.")]
+_STATUS = ("current", "preview", "alias", "retired", "unknown")
 
 
 @app.command("list")
 def list_models(
     as_json: _Json = False,
-    provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
+    provider: _Provider = None,
+    status: Annotated[list[str] | None, typer.Option(help="Only models of this status; can be repeated.")] = None,
+    ready: Annotated[bool, typer.Option("--ready", help="Only models whose provider has a key.")] = False,
     config: _File = None,
 ) -> None:
     """List the models of the catalogue, those with a key first."""
     settings = load(config)
-    rows = _chosen(settings, provider)
+    for word in status or ():
+        if word not in _STATUS:
+            raise typer.BadParameter(f"there is no status {word!r}; there are {', '.join(_STATUS)}")
+    rows = [
+        row
+        for row in _chosen(settings, provider)
+        if (not status or row.facts.status in status) and (not ready or row.facts.provider in settings.accounts)
+    ]
     if as_json:
         typer.echo(json.dumps([describe(row, settings) for row in rows], indent=2))
         return
@@ -38,13 +57,10 @@ def list_models(
 
 
 def _chosen(settings: Settings, provider: str | None) -> list[ModelRow]:
-    known = settings.catalogue()
-    rows = list(known.all())
-    if provider is not None:
-        wanted = known.provider(provider)
-        if wanted is None:
-            raise typer.BadParameter(f"there is no provider {provider!r}; there are {', '.join(known.providers)}")
-        rows = [row for row in rows if row.facts.provider == wanted.id]
+    try:
+        rows = catalog.models(provider, known=settings.catalogue())
+    except ConfigError as error:
+        raise typer.BadParameter(error.message) from None
     return sorted(rows, key=lambda row: row.facts.provider not in settings.accounts)
 
 
@@ -54,27 +70,115 @@ def show(
     as_json: _Json = False,
     config: _File = None,
 ) -> None:
-    """Show one model, and what a client that asks for this name would get."""
+    """Show all about one model, and what a client that asks for this name would get."""
     settings = load(config)
     known = settings.catalogue()
+    now = datetime.now(UTC)
     found = resolve(
         model,
         known,
         aliases=settings.aliases,
         enabled=[*settings.enabled_providers(), *known.providers],
-        today=datetime.now(UTC).date(),
+        today=now.date(),
     )
-    facts = describe(found.row, settings)
-    facts["endpoint"] = found.provider.endpoint(found.provider.wire)
-    facts["remarks"] = [note.message for note in found.notes]
+    facts = {**describe(found.row, settings, now), **_more(found, known.profiles, now)}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
+    del facts["price"]
+    lists = facts.pop("prices")
     width = max(len(key) for key in facts)
     for key, value in facts.items():
         if value not in (None, [], "", {}):
             shown = value if isinstance(value, str | int) else json.dumps(value)
             typer.echo(f"{key:<{width}}  {shown}")
+    typer.echo(f"{'prices':<{width}}  per million tokens" if lists else f"{'prices':<{width}}  not known")
+    for one in lists:
+        for line in _price_lines(one):
+            typer.echo(f"  {line}")
+
+
+def _more(found: Resolved, profiles: dict[str, Profile], now: datetime) -> dict[str, Any]:
+    """What `show` tells beside the facts: how it is reached, how it is spoken to, every price list."""
+    provider = found.provider
+    wires = found.model.wires or provider.wires
+    limits = found.row.limits or provider.limits
+    base = profiles.get(provider.profile_name, Profile())
+    return {
+        "key_env": list(provider.key_env),
+        "wires": list(wires),
+        "endpoint": provider.endpoint(provider.wire),
+        "endpoints": {wire: provider.endpoint(wire) for wire in wires},
+        "limits": msgspec.to_builtins(limits),
+        "reasoning_levels": list(reasoning_levels(found.row, provider.profile_on(provider.wire))),
+        "profile": provider.profile_name,
+        "profile_flags": _flags(provider.profile),
+        "profile_flags_here": _changed(provider.profile, base),
+        "prices": [_list(row, found.row, now) for row in found.row.price_lists],
+        "remarks": [note.message for note in found.notes],
+    }
+
+
+def _flags(profile: Profile) -> dict[str, Any]:
+    """The flags that differ from a plain compatible server; what a wire has of its own stands under `on`."""
+    wires = {wire: _differing(own, profile) for wire, own in profile.on.items()}
+    own = {wire: flags for wire, flags in wires.items() if flags}
+    return {**_differing(profile, Profile()), **({"on": own} if own else {})}
+
+
+def _changed(profile: Profile, base: Profile) -> dict[str, Any]:
+    """The flags that the model or the person's settings changed in the provider's profile."""
+    changed = _differing(profile, base)
+    wires = {wire: _differing(profile.at(wire), base.at(wire)) for wire in {**base.on, **profile.on}}
+    own = {wire: {n: v for n, v in flags.items() if changed.get(n) != v} for wire, flags in wires.items()}
+    own = {wire: flags for wire, flags in own.items() if flags}
+    return {**changed, **({"on": own} if own else {})}
+
+
+def _differing(profile: Profile, base: Profile) -> dict[str, Any]:
+    names = (name for name in Profile.__struct_fields__ if name != "on")
+    return {
+        name: msgspec.to_builtins(getattr(profile, name), order="sorted")
+        for name in names
+        if getattr(profile, name) != getattr(base, name)
+    }
+
+
+@app.command()
+def check(
+    as_json: _Json = False,
+    provider: _Provider = None,
+    max_age: Annotated[int, typer.Option(help="Days after which a price is old.", min=0)] = 180,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    config: _File = None,
+) -> None:
+    """Check the catalogue with your own facts and aliases; name each record, field and remedy. Calls nobody."""
+    settings, problems = examine(config)
+    if settings is None:
+        raise ConfigError("\n".join(str(problem) for problem in problems))
+    known = settings.catalogue()
+    names = {f"aliases.{name}": target for name, target in settings.aliases.items()}
+    if settings.default_model and settings.default_model not in settings.aliases:
+        names["default_model"] = settings.default_model
+    found = judge(known, today=datetime.now(UTC).date(), max_age=max_age, names=names)
+    if provider is not None:
+        _chosen(settings, provider)  # a name that means nobody is refused
+        wanted = known.provider(provider)
+        found = tuple(one for one in found if wanted is not None and one.record.partition(":")[0] == wanted.id)
+    bad = [one for one in found if strict or one.level == "error"]
+    if as_json:
+        report = {
+            "ok": not bad,
+            "models": len(known.models),
+            "findings": [msgspec.structs.asdict(one) for one in found],
+        }
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        for one in sorted(found, key=lambda finding: finding.level):
+            typer.echo(f"{one.level}: {one}")
+        errors = sum(one.level == "error" for one in found)
+        typer.echo(f"{len(known.models)} models: {errors} errors, {len(found) - errors} warnings")
+    raise typer.Exit(1 if bad else 0)
 
 
 @app.command()
@@ -83,7 +187,7 @@ def docs() -> None:
     typer.echo(render(catalog.load()), nl=False)
 
 
-def describe(row: ModelRow, settings: Settings) -> dict[str, Any]:
+def describe(row: ModelRow, settings: Settings, now: datetime | None = None) -> dict[str, Any]:
     """One model as JSON values. Prices are decimal strings per million tokens; None is unknown."""
     facts = row.facts
     return {
@@ -103,7 +207,7 @@ def describe(row: ModelRow, settings: Settings) -> dict[str, Any]:
         "family": facts.family,
         "successor": facts.successor,
         "retire_date": facts.retire_date,
-        "price": _price(price_row_at(row, datetime.now(UTC))),
+        "price": _price(price_row_at(row, now or datetime.now(UTC))),
         "notes": row.notes,
         "source": row.source,
         "date": row.date,
@@ -113,13 +217,52 @@ def describe(row: ModelRow, settings: Settings) -> dict[str, Any]:
 def _price(row: PriceRow | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    tiers = [{"above": tier.above, **msgspec.to_builtins(tier.prices)} for tier in row.tiers]
     found: dict[str, Any] = {"id": row.id, "currency": row.currency, **msgspec.to_builtins(row.prices)}
-    if tiers:
-        found["tiers"] = tiers
+    if row.tiers:
+        found["tiers"] = [{"above": tier.above, **msgspec.to_builtins(tier.prices)} for tier in row.tiers]
     if row.off_peak is not None:
         found["off_peak"] = {"windows": row.off_peak.windows, **msgspec.to_builtins(row.off_peak.prices)}
+    if row.service_tiers:
+        found["service_tiers"] = msgspec.to_builtins(row.service_tiers)
     return found
+
+
+def _list(row: PriceRow, model: ModelRow, now: datetime) -> dict[str, Any]:
+    """One price list with its day, its source, and whether it holds now."""
+    found = _price(row) or {}
+    if row.off_peak is not None:
+        found["off_peak"] = {**found["off_peak"], "holds": is_off_peak(row.off_peak, now)}
+    holds = row == price_row_at(model, now)
+    return {**found, "from": row.valid_from.isoformat(), "source": row.source or model.source, "holds": holds}
+
+
+def _price_lines(one: dict[str, Any]) -> list[str]:
+    peak = one.get("off_peak")
+    now = " (holds now)" if one["holds"] and not (peak and peak["holds"]) else ""
+    lines = [f"from {one['from']} in {one['currency']}{now}: {_rates(one)}; source: {one['source']}"]
+    lines += [f"  over {tier['above']} input tokens: {_rates(tier)}" for tier in one.get("tiers", [])]
+    if peak:
+        holds = " (holds now)" if one["holds"] and peak["holds"] else ""
+        lines.append(f"  off-peak{holds}: {_rates(peak)}; {hours(peak['windows'])}")
+    lines += [
+        f"  service tier {name}: token prices x {factor}" for name, factor in one.get("service_tiers", {}).items()
+    ]
+    return lines
+
+
+_RATES = {
+    "input": "fresh",
+    "cache_read": "cached",
+    "cache_write": "written",
+    "output": "out",
+    "searches": "per 1000 searches",
+    "audio_hour": "per hour of audio",
+}
+
+
+def _rates(table: dict[str, Any]) -> str:
+    known = [f"{table[name]} {word}" for name, word in _RATES.items() if table.get(name) is not None]
+    return ", ".join(known) or "not known"
 
 
 def _table(rows: Sequence[ModelRow], settings: Settings) -> None:
@@ -136,12 +279,13 @@ def _table(rows: Sequence[ModelRow], settings: Settings) -> None:
     for row in rows:
         list_row = price_row_at(row, now)
         prices = list_row.prices if list_row else None
+        unit = "" if list_row is None or list_row.currency == "USD" else f" {list_row.currency}"
         key = "set" if row.facts.provider in settings.accounts else "-"
         table.add_row(
             row.id,
             tokens(row.facts.context),
             tokens(row.facts.max_output),
-            *(_money(getattr(prices, name, None)) for name in ("input", "cache_read", "output")),
+            *(_money(getattr(prices, name, None), unit) for name in ("input", "cache_read", "output")),
             row.facts.thinking,
             key,
             row.facts.status,
@@ -151,8 +295,11 @@ def _table(rows: Sequence[ModelRow], settings: Settings) -> None:
     if not console.is_terminal:
         console = Console(width=160)  # a pipe has no width; what reads it wants whole lines
     console.print(table)
-    typer.echo("Prices in USD per million tokens (input, read from cache, output); - is not known or not set.")
+    typer.echo(
+        "Prices per million tokens (input, read from cache, output), in USD where nothing else stands beside them, "
+        "without tiers and off-peak hours; - is not known or not set."
+    )
 
 
-def _money(value: Decimal | None) -> str:
-    return "-" if value is None else format(value, "f")
+def _money(value: Decimal | None, unit: str) -> str:
+    return "-" if value is None else f"{value:f}{unit}"

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from dragoman.simulator import Simulator, serving
 from dragoman.simulator.doors import loopback_name
-from dragoman.simulator.vendor import VENDORS
+from dragoman.simulator.vendors import VENDORS
 
 
 def run(
@@ -26,13 +26,19 @@ def run(
     check: Annotated[bool, typer.Option("--check", help="Print a verdict at the end; exit 1 on violations.")] = False,
     search: Annotated[bool, typer.Option("--search", help="The account's web search plugin is on.")] = False,
     fixed_ids: Annotated[bool, typer.Option("--fixed-ids", help="Call ids repeat in every turn.")] = False,
+    manner: Annotated[
+        list[str] | None, typer.Option(help="An odd way to answer that the vendor is known for, always. Repeatable.")
+    ] = None,
 ) -> None:
     """An upstream that enforces a vendor's documented rules; needs no key and no network."""
     if profile not in VENDORS:
         _stop(f"unknown profile {profile!r}; there is: {', '.join(sorted(VENDORS))}")
     if not loopback_name(host) and not key:
         _stop(f"refusing to bind {host}: a public address needs --key")
-    simulator = Simulator(profile, key, search=search, fixed_ids=fixed_ids)
+    try:
+        simulator = Simulator(profile, key, search=search, fixed_ids=fixed_ids, manners=manner or ())
+    except ValueError as error:
+        _stop(str(error))
     try:
         asyncio.run(_serve(simulator, host, port))
     except OSError as error:
@@ -51,11 +57,11 @@ async def _serve(simulator: Simulator, host: str, port: int) -> None:
             loop.add_signal_handler(number, stop.set)
     async with serving(simulator, host, port) as url:
         simulator.url = url
-        vendor = simulator.vendor.id
-        print(f"simulating {vendor} on {url}  (chat {url}/v1, messages {url}/anthropic)", flush=True)
+        served = ", ".join(f"{wire} {path}" for path, wire in simulator.vendor.paths.items())
+        print(f"simulating {simulator.vendor.id} on {url}  ({served})", flush=True)
         await stop.wait()
 
 
-def _stop(message: str) -> None:
+def _stop(message: str) -> NoReturn:
     print(f"dragoman simulate: {message}", file=sys.stderr)
     raise typer.Exit(2)

@@ -1,8 +1,8 @@
 """bash: one shell command in the workspace, in a process group of its own, with a time-out.
 
-The whole group is killed when the command is over, when its time is up, or when the agent is cancelled: nothing that a
-command left in the background outlives it. Output of any bytes is decoded; of a long one head and tail are kept. The
-exit code is always told. The environment comes scrubbed of keys.
+The whole group is killed when the command is over, when its time is up, or when the agent is cancelled, and the shell
+is waited for in each case: nothing that a command left in the background outlives it. Output of any bytes is decoded;
+of a long one head and tail are kept. The exit code is always told. The environment comes scrubbed of keys.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ async def _run(command: str, around: Surroundings, limit: float) -> tuple[_Outpu
                     code = await process.wait()
         finally:
             _kill(process.pid)
-        await process.wait()
+            await process.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await output.closed.wait()
