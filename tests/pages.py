@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "conformance.md"
 NOTES = ROOT / "docs" / "notes.md"
+FATES = ROOT / "docs" / "fates.md"
 
 
 def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[tuple[str, object]]:
@@ -43,9 +44,10 @@ def collect() -> dict[str, dict[object, list[tuple[str, int]]]]:
     table: dict[str, dict[object, list[tuple[str, int]]]] = {"req": defaultdict(list), "case": defaultdict(list)}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text())
-        name = path.relative_to(ROOT).as_posix()
+        file = path.relative_to(ROOT).as_posix()
         for node in tree.body:
             outer = _marks(node) if isinstance(node, ast.ClassDef) else []
+            name = f"{file}::{node.name}" if isinstance(node, ast.ClassDef) else file
             tests = node.body if isinstance(node, ast.ClassDef) else [node]
             for test in tests:
                 if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
@@ -90,6 +92,42 @@ def render_notes() -> str:
     return "\n".join(lines) + "\n"
 
 
+_TITLES = {"responses": "Responses", "chat": "Chat Completions", "messages": "Messages"}
+_PARTS = {
+    "field": "Fields of the request",
+    "item": "Items of the history",
+    "block": "Content blocks",
+    "part": "Content parts",
+    "tool": "Tools",
+}
+
+
+def render_fates() -> str:
+    """The page of fates."""
+    from dragoman.providers.fates import MEANING, TABLE
+
+    lines = [
+        "# What becomes of a request",
+        "",
+        "Made by `make docs` from the source; a test sends every row to models of different vendors and compares. A row",
+        "names every fate that a thing can have; which one it has depends on the model that is asked. `dragoman explain`",
+        "shows it for one request. `*` is everything that the protocol does not know.",
+        "",
+        "| fate | meaning |",
+        "|---|---|",
+        *(f"| {fate} | {meaning} |" for fate, meaning in MEANING.items()),
+    ]
+    last = ""
+    for (wire, part), rows in TABLE.items():
+        if wire != last:
+            lines += ["", f"## {_TITLES[wire]}"]
+            last = wire
+        lines += ["", f"### {_PARTS[part]}", "", "| name | fates | |", "|---|---|---|"]
+        lines += [f"| `{row.name}` | {', '.join(row.fates)} | {row.about} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
+    FATES.write_text(render_fates())
     PAGE.write_text(render())
     NOTES.write_text(render_notes())

@@ -30,13 +30,13 @@ from dragoman.core.events import (
     TextDelta,
     UsageSeen,
 )
-from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall
+from dragoman.core.messages import Opaque, Reasoning, SearchSource, Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.tools import ToolKind
 from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo, ErrorKind
 
-BLOCKS = ("text", "refusal", "cited", "reasoning", "sealed", "opaque", "empty", "call")
+BLOCKS = ("text", "refusal", "cited", "reasoning", "sealed", "opaque", "empty", "call", "search")
 """Kinds of blocks that `event_streams` knows, beside `hosted` (a web search call in the Responses form)."""
 
 CALLS: tuple[ToolKind, ...] = ("function", "custom", "local_shell", "shell", "apply_patch", "tool_search")
@@ -140,6 +140,13 @@ def _block(draw: st.DrawFn, kind: str, calls: Sequence[ToolKind], segment: int) 
             return Reasoning("", "empty", "turn_1", segment)
         case "call":
             return draw(tool_calls(calls))
+        case "search":
+            pages = st.builds(SearchSource, names.map("https://example.org/{}".format), words, st.just("") | words)
+            status = draw(st.sampled_from(["completed", "failed"]))
+            found = draw(st.lists(pages, max_size=3)) if status == "completed" else []
+            error = None if found or status == "completed" else draw(words)
+            queries = draw(st.lists(words, max_size=2, unique=True))
+            return WebSearch(draw(st.just("") | ids), tuple(queries), status, tuple(found), error)
         case "hosted":
             item = {
                 "id": "ws_" + draw(names),
@@ -176,6 +183,8 @@ def _opening(block: StreamBlock) -> StreamBlock:
             return Reasoning("", turn=block.turn, segment=block.segment)
         case ToolCall():
             return ToolCall(block.id, block.name, kind=block.kind, namespace=block.namespace)
+        case WebSearch():
+            return WebSearch(block.id, block.queries, "in_progress")
     return block
 
 
@@ -229,7 +238,7 @@ def event_streams(
     cut = not isinstance(end, Finished) and bool(whole) and draw(st.booleans())
     out: list[Event] = [Started("up_1", "vendor-model", 1)]
     for n, block in enumerate(whole):
-        last = cut and n == len(whole) - 1 and not isinstance(block, Opaque)
+        last = cut and n == len(whole) - 1 and not isinstance(block, Opaque | WebSearch)
         out += draw(_events_of(n, draw(_cut(block)) if last else block, not last))
         if draw(st.integers(0, 9)) == 0:
             out.append(Noted(Note("event_skipped", "", draw(names))))

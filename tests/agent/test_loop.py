@@ -21,7 +21,7 @@ from dragoman.core.events import BlockEnd, BlockStart, Event, Failed, Finished, 
 from dragoman.core.fold import fold
 from dragoman.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from dragoman.core.tools import Tool
-from dragoman.core.usage import Usage
+from dragoman.core.usage import Usage, add
 from dragoman.errors import ErrorInfo
 
 USAGE = Usage(input=10, output=5)
@@ -140,7 +140,7 @@ async def test_a_tool_loop(tmp_path: Path) -> None:
     thinking = Reasoning("why", turn="t1")
     model = Model(says(thinking, call("a", "write", path="x.txt", content="hi")), DONE)
     ended = await loop_of(model, tmp_path).run("write it")
-    assert ended == Ended("answered", "done", "", Usage(input=20, output=10), 2)
+    assert ended == Ended("answered", "done", "", add(USAGE, USAGE), 2)
     assert (tmp_path / "x.txt").read_text() == "hi"
     assert [m.role for m in model.seen[1]] == ["system", "user", "assistant", "tool"]
     assert model.seen[1][2].content[0] == thinking

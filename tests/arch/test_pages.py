@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages import NOTES, PAGE, collect, render, render_notes
+from tests.pages import FATES, NOTES, PAGE, collect, render, render_fates, render_notes
 
 
 def test_the_conformance_page_is_fresh() -> None:
@@ -16,3 +16,7 @@ def test_every_marked_test_asserts_something() -> None:
 
 def test_every_note_code_is_documented() -> None:
     assert NOTES.read_text() == render_notes(), "run `make docs`"
+
+
+def test_the_page_of_fates_is_fresh() -> None:
+    assert FATES.read_text() == render_fates(), "run `make docs`"

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from dragoman.catalog import Catalogue, ProviderRow, load
+from dragoman.catalog import Catalogue, ProviderRow, load, resolve
+from dragoman.catalog.records import merged_profile
 from dragoman.core.profile import Profile, Range
+from dragoman.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,17 @@ def test_names_of_providers_models_and_wires_come_back_as_they_were(known: Catal
     for provider_row in known.providers.values():
         for wire in provider_row.wires:
             assert msgspec.json.decode(msgspec.json.encode(wire)) == wire
+
+
+@pytest.mark.req(1)
+@pytest.mark.parametrize("name", ["Org/Some-Model:Free", "qwen/Qwen3.8-Max", "MiniMax-M9-Highspeed", "a:b:c", "m.1_2"])
+@pytest.mark.parametrize("provider", ["openrouter", "mine", "My.Server"])
+def test_a_name_that_nobody_knows_is_kept_letter_by_letter(provider: str, name: str) -> None:
+    mine = [ProviderRow(id, base_url="http://127.0.0.1:1", custom=True) for id in ("mine", "My.Server")]
+    found = resolve(f"{provider}:{name}", load(extra_providers=mine))
+    assert (found.name, found.model.id, found.provider.id) == (f"{provider}:{name}", name, provider)
+    again = msgspec.json.decode(msgspec.json.encode(found.model), type=type(found.model))
+    assert (again.id, again.provider) == (name, provider)
 
 
 @pytest.mark.req(2)
@@ -197,7 +210,7 @@ def test_an_incomplete_record_loads_with_unknowns() -> None:
 def test_an_unreadable_record_is_reported_and_skipped(record: object) -> None:
     found = load(overrides=[record, {"provider": "xiaomi", "id": "good", "context": 7}])
     assert len(found.problems) == 1
-    assert "bad" in found.problems[0]
+    assert "bad" in str(found.problems[0])
     assert "xiaomi:bad" not in found.models
     assert found.model("xiaomi", "good").facts.context == 7
 
@@ -217,3 +230,16 @@ def test_profiles_are_data_of_known_flags(known: Catalogue) -> None:
 def test_extra_providers_join_the_others() -> None:
     row = ProviderRow(id="home", base_url="http://127.0.0.1:1")
     assert load([row]).provider("home") == row
+
+
+def test_flags_of_one_wire_stand_on_that_wire_only_and_a_models_flags_over_them():
+    base = merged_profile(Profile(), {"max_tools": 5, "on": {"responses": {"max_tools": 7, "stop_max": 1}}})
+    assert (base.at("chat").max_tools, base.at("responses").max_tools) == (5, 7)
+    model = merged_profile(base, {"max_tools": 9, "on": {"messages": {"strict_tools": True}}})
+    assert [model.at(w).max_tools for w in ("chat", "responses", "messages")] == [9, 9, 9]
+    assert model.at("responses").stop_max == 1
+    assert [model.at(w).strict_tools for w in ("chat", "responses", "messages")] == [False, False, True]
+    assert not model.at("responses").on
+    for wrong in ({"on": {"smtp": {}}}, {"on": 3}, {"on": {"chat": {"no_such": 1}}}):
+        with pytest.raises(ConfigError):
+            merged_profile(Profile(), wrong)

@@ -141,6 +141,24 @@ def test_config_show_hides_keys_and_names_places(cli: Run, tmp_path: Path) -> No
     assert rows["server.port"] == {"key": "server.port", "value": 3724, "from": "default"}
 
 
+def test_config_rotate_makes_a_new_key_and_keeps_the_old_one(cli: Run, tmp_path: Path) -> None:
+    keys = tmp_path / "home" / "seal.keys"
+    assert cli("config", "rotate")[0] == 0
+    first = json.loads(keys.read_text())[0]["key"]
+    code, out, _ = cli("config", "rotate")
+    assert code == 0
+    assert str(keys) in out
+    stored = json.loads(keys.read_text())
+    assert first not in out
+    assert stored[0]["key"] != first
+    assert stored[0]["key"] not in out
+    (old,) = [row for row in stored if row["key"] == first]
+    assert old["retired"] > 0
+    code, _, err = cli("config", "rotate", DRAGOMAN_SEAL_KEYS="correct horse battery staple")
+    assert (code, "the first seals" in err) == (2, True)
+    assert json.loads(keys.read_text()) == stored
+
+
 class TestExplain:
     BODIES = (
         ("responses", {"model": "xiaomi/m", "input": "hi"}),
@@ -171,6 +189,20 @@ class TestExplain:
         out = cli("explain", "r.json", "-m", "deepseek:deepseek-flash", "--json")[1]
         assert json.loads(out)["body"]["model"] == "deepseek-flash"
 
+    @pytest.mark.req(147)
+    def test_it_tells_who_would_search(self, cli: Run, tmp_path: Path) -> None:
+        (tmp_path / "r.json").write_text(json.dumps({**self.BODIES[0][1], "tools": [{"type": "web_search"}]}))
+        engine = {"DRAGOMAN_SEARCH__ENGINE": "searxng", "DRAGOMAN_SEARCH__URL": "http://127.0.0.1:8888"}
+        modes = {
+            "off": {"mode": "off"},
+            "auto": {"mode": "native"},
+            "managed": {"mode": "managed", "engine": "searxng"},
+        }
+        for mode, told in modes.items():
+            out = cli("explain", "r.json", "--json", MIMO_API_KEY=KEY, DRAGOMAN_SEARCH__MODE=mode, **engine)[1]
+            assert json.loads(out)["search"] == told
+        assert "search: managed by searxng" in cli("explain", "r.json", DRAGOMAN_SEARCH__MODE="managed", **engine)[1]
+
     def test_notes_are_told_to_a_person(self, cli: Run, tmp_path: Path) -> None:
         (tmp_path / "r.json").write_text(json.dumps({**self.BODIES[0][1], "temperature": 2}))
         out = cli("explain", "r.json")[1]
@@ -183,6 +215,17 @@ class TestExplain:
         code, out, _ = cli("explain", "r.json", "--json")
         assert code == 1
         assert json.loads(out)["error"]["message"]
+
+    @pytest.mark.req(64)
+    def test_media_that_the_model_cannot_take(self, cli: Run, tmp_path: Path) -> None:
+        part = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+        asked = {"model": "xiaomi:mimo-v2.5-pro", "messages": [{"role": "user", "content": [part]}]}
+        (tmp_path / "r.json").write_text(json.dumps(asked))
+        code, out, _ = cli("explain", "--endpoint", "chat", "r.json", "--json")
+        assert (code, json.loads(out)["error"]["code"]) == (1, "unsupported_media")
+        code, out, _ = cli("explain", "--endpoint", "chat", "r.json", "--json", DRAGOMAN_MEDIA__UNSUPPORTED="note")
+        assert code == 0
+        assert "media_dropped" in [note["code"] for note in json.loads(out)["notes"]]
 
     def test_a_file_that_is_not_there(self, cli: Run) -> None:
         assert cli("explain", "gone.json")[0] == 2

@@ -37,12 +37,13 @@ def test_the_demo_holds_without_a_key(tmp_path: Path) -> None:
         "done: messages.txt holds made-by-tool-m",
         "vault_recalled",
         "cache_mark_dropped",
-        "12 requests, 12 answered, 0 violations",
+        "14 requests, 14 answered, 0 violations",
         "reasoning passed back unchanged: 12 turns; placeholders: 0",
+        "1 page(s)",
         "demo: everything held",
     ):
         assert shown in done.stdout
-    assert len(re.findall(r"cost 0\.\d+ USD", done.stdout)) == 4
+    assert len(re.findall(r"cost 0\.\d+ USD", done.stdout)) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["dragoman.toml"]
 
 

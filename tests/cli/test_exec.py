@@ -92,7 +92,8 @@ async def test_a_task_in_text(desk: Desk) -> None:
     assert (desk.root / "marker.txt").read_text() == "made-by-tool\n"
     assert "> bash" in done.err
     assert re.search(
-        r"3 turns, \d+ tokens in \(\d+ from cache\), \d+ out \(\d+ reasoning\), cost 0\.0\d+ USD", done.err
+        r"3 turns, \d+ tokens in \(\d+ from cache\), \d+ out \(\d+ reasoning\), cost 0\.0\d+ USD \(0\.0\d+ saved by the cache\)",
+        done.err,
     )
     assert desk.sim.verdict().reasoning_checked == 3
     assert desk.sim.verdict().ok
@@ -106,6 +107,7 @@ async def test_the_prompt_from_stdin_and_one_object(desk: Desk) -> None:
     assert (body["status"], body["text"], body["turns"]) == ("answered", "done: marker.txt holds made-by-tool", 3)
     assert body["usage"]["total_tokens"] == desk.sim.verdict().prompt_tokens + body["usage"]["output_tokens"]
     assert float(body["cost"]["amount"]) > 0
+    assert float(body["cost"]["saved_by_cache"]) > 0
     assert [call["name"] for call in body["tool_calls"]] == ["bash", "bash"]
     assert done.err == ""
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dragoman import (
+    ArgumentsDelta,
     Client,
     ConfigError,
     Failed,
@@ -20,16 +21,18 @@ from dragoman import (
     ModelNotFound,
     Reasoning,
     RetryPolicy,
+    Started,
     TextDelta,
     Timeouts,
     Toolbox,
     UpstreamError,
+    parse_partial,
     tool,
 )
 from dragoman.client.aiohttp_transport import AiohttpTransport
 from dragoman.client.engine import Engine
 from dragoman.core.events import TERMINAL
-from dragoman.core.messages import Text
+from dragoman.core.messages import Media, Text
 from tests.fakes import RESET, SSE, STALL, Answer, EventLog, ToyPlan, Upstream, json_answer, settle, sse
 from tests.harness import cancel_at_every_step
 
@@ -49,6 +52,11 @@ def usage(prompt: int = 3, output: int = 2) -> dict[str, Any]:
 
 def streamed(*chunks: Any) -> Answer:
     return Answer(*[sse(c, done=False) for c in chunks], b"data: [DONE]\n\n")
+
+
+def whole_answer(content: str) -> dict[str, Any]:
+    said = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+    return {"id": "up_1", "object": "chat.completion", "created": 1, "model": "m", "choices": [said]}
 
 
 HELLO = (chunk(role="assistant", content=""), chunk(content="He"), chunk(content="llo"), chunk("stop"), usage())
@@ -106,6 +114,41 @@ async def test_the_message_so_far_holds_what_was_received(up, client):
     assert stream.message.text == "Hello"
 
 
+@pytest.mark.req(55)
+async def test_arguments_can_be_read_while_they_come(up, client):
+    pieces = ['{"pa', 'th":"a', '.txt","lines":[1', ",2", "]}"]
+    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    rest = [chunk(tool_calls=[{"index": 0, "function": {"arguments": piece}}]) for piece in pieces]
+    up.push(streamed(chunk(tool_calls=[first]), *rest, chunk("tool_calls")))
+    text = ""
+    seen = []
+    async with client.stream(model=MODEL, messages="hi") as stream:
+        async for event in stream:
+            if isinstance(event, ArgumentsDelta):
+                text += event.text
+                seen.append(parse_partial(text))
+    assert seen[0] == {} and seen[1] == {"path": "a"}
+    assert seen[-1] == {"path": "a.txt", "lines": [1, 2]}
+    assert parse_partial(stream.message.calls[-1].arguments) == seen[-1]
+
+
+@pytest.mark.req(10, 16)
+@pytest.mark.parametrize("broken", ["refused", "reset", "empty", "page"])
+async def test_every_stream_has_one_start_and_one_end(up, client, broken):
+    answers = {
+        "refused": json_answer({"error": {"message": "no", "code": "400"}}, status=400),
+        "reset": Answer(RESET),
+        "empty": Answer(b""),
+        "page": Answer(b"<html>"),
+    }
+    up.push(answers[broken], answers[broken])
+    async with client.stream(model=MODEL, messages="hi") as stream:
+        events = [event async for event in stream]
+    assert type(events[0]) is Started
+    assert [type(e) for e in events].count(Started) == 1
+    assert [type(e) for e in events if isinstance(e, TERMINAL)] == [Failed] == [type(events[-1])]
+
+
 @pytest.mark.req(20)
 async def test_a_whole_answer_is_the_message_that_the_stream_builds(up, client):
     message = {"role": "assistant", "content": "Hello", "reasoning_content": "hm"}
@@ -124,9 +167,10 @@ async def test_a_whole_answer_is_the_message_that_the_stream_builds(up, client):
     assert "stream" not in up.requests[0].json() or up.requests[0].json()["stream"] is False
 
     def shape(answer: Any) -> Any:
-        return [(type(b), b.text) for b in answer.message.content], answer.usage.output, answer.end.reason
+        what = [(type(b), b.text) for b in answer.message.content]
+        return what, answer.usage.output, answer.end.reason, answer.id, answer.model, answer.created
 
-    assert shape(first) == shape(second) == ([(Reasoning, "hm"), (Text, "Hello")], 2, "stop")
+    assert shape(first) == shape(second) == ([(Reasoning, "hm"), (Text, "Hello")], 2, "stop", "up_1", "m", 1)
 
 
 @pytest.mark.req(19, 109)
@@ -305,6 +349,22 @@ async def test_what_an_answer_cost(up, client):
     assert unknown.amount is None, "a count that is unknown is not 0"
 
 
+@pytest.mark.req(144)
+async def test_the_service_tier_that_was_asked_for_is_priced(up, client, tmp_path):
+    async with Client(
+        api_keys={"minimax": KEY}, base_urls={"minimax": up.url}, timeouts=Timeouts(5, 0, 0, 0)
+    ) as minimax:
+        amounts = []
+        for params in ({}, {"service_tier": "priority"}):
+            up.push(streamed(*HELLO[:-1], usage(1000, 1000)))
+            answer = await minimax.stream(model="MiniMax-M3", messages="hi", params=params).reply()
+            assert up.requests[-1].json().get("service_tier") == params.get("service_tier")
+            assert answer.cost is not None
+            amounts.append(answer.cost.amount)
+            assert minimax.cost(answer) == answer.cost
+    assert amounts == [Decimal("0.0015"), Decimal("0.00225")]
+
+
 async def test_a_reader_that_falls_behind_holds_the_vendor_back(up, client):
     many = [sse(*[chunk(content="x" * 200)] * 400, done=False) for _ in range(60)]
     up.push(Answer(*many, sse(chunk("stop"))))
@@ -404,3 +464,55 @@ async def test_cancelled_at_any_step_no_connection_stays(up):
     gc.collect()
     assert rounds > 3
     assert logs[-1].names[-1] == "Finished"
+
+
+# -- the form of the answer, and media
+
+
+async def test_a_format_as_a_dict_is_read_as_the_chat_protocols(up, client):
+    up.push(json_answer({**whole_answer("{}")}), json_answer({**whole_answer('{"a":1}')}))
+    await client.complete(model=MODEL, messages="in JSON", response_format={"type": "json_object"})
+    assert up.requests[0].json()["response_format"] == {"type": "json_object"}
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    answer = await client.complete(model=MODEL, messages="hi", response_format=form)
+    assert answer.text == '{"a":1}'
+    assert '"required"' in str(up.requests[1].json()["messages"][0]["content"])
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({"type": "yaml"}, "response_format.type"),
+        ({"type": "json_schema"}, "response_format.json_schema"),
+        ("yaml", "response_format"),
+        (["json_object"], "response_format"),
+        (dict, "response_format"),
+        ({"type": object()}, "response_format"),
+    ],
+)
+async def test_a_format_that_is_none_is_refused_by_its_name(up, client, form, param):
+    with pytest.raises(InvalidRequest) as error:
+        await client.complete(model=MODEL, messages="hi", response_format=form)
+    assert error.value.info.param == param
+    assert up.requests == []
+
+
+@pytest.mark.req(64)
+async def test_media_that_the_model_cannot_take(up, client):
+    picture = Message("user", (Text("see"), Media("image", url="https://example.org/a.png")))
+    blind = "xiaomi:mimo-v2.5-pro"
+    with pytest.raises(InvalidRequest, match="does not take an image"):
+        client.stream(model=blind, messages=[picture])
+    with pytest.raises(InvalidRequest, match="media_unsupported"):
+        client.stream(model=blind, messages=[picture], media_unsupported="maybe")
+    up.push(json_answer(whole_answer("ok")))
+    answer = await client.complete(model=blind, messages=[picture], media_unsupported="note")
+    assert "media_dropped" in {note.code for note in answer.notes}
+    assert "left out" in up.requests[0].json()["messages"][0]["content"]
+
+
+async def test_bad_data_in_a_message_of_ones_own(client):
+    with pytest.raises(InvalidRequest) as error:
+        client.stream(model=MODEL, messages=[Message("user", (Text("see"), Media("image", data="no base64")))])
+    assert error.value.info.param == "messages[0].content[1].data"

@@ -53,7 +53,7 @@ async def test_a_stream_is_told_as_it_comes():
     assert exchange.log == ["release"], "a finished stream leaves its connection to be reused"
 
 
-@pytest.mark.req(10, 15, 18)
+@pytest.mark.req(10, 15, 18, 99)
 @pytest.mark.parametrize("error", [None, LOST], ids=["closed", "reset"])
 async def test_a_stream_that_breaks_after_content_keeps_its_text_and_fails_once(error):
     rig = Rig()
@@ -133,6 +133,19 @@ def test_a_conflict_is_made_again_where_the_person_wants_it():
 
 
 @pytest.mark.req(99)
+def test_a_vendors_own_word_inside_a_200_decides_unless_it_asks_for_patience():
+    def timeout(**more):
+        return ErrorInfo("timeout", "busy", code="1001", **more)
+
+    assert RetryPolicy().allows(timeout(retryable=True))
+    assert RetryPolicy().allows(timeout(retryable=True, retry_after=1.0))
+    assert not RetryPolicy().allows(timeout(retryable=True, retry_after=600.0))
+    assert not RetryPolicy().allows(timeout(retryable=False))
+    assert not RetryPolicy().allows(timeout())
+    assert not RetryPolicy().allows(timeout(retryable=True, upstream_status=400))
+
+
+@pytest.mark.req(99)
 def test_waits_double_are_spread_and_never_shorter_than_asked():
     policy = RetryPolicy(base=1.0, cap=4.0)
     failed = ErrorInfo("server", "x")
@@ -162,6 +175,7 @@ async def test_a_long_retry_after_is_passed_on_not_waited_for(headers, seconds):
     assert rig.log.error.retry_after == seconds
 
 
+@pytest.mark.req(99)
 async def test_a_short_retry_after_is_waited_for():
     rig = Rig()
     first = rig.start()
@@ -174,7 +188,7 @@ async def test_a_short_retry_after_is_waited_for():
     assert rig.log.names[-1] == "Finished"
 
 
-@pytest.mark.req(136)
+@pytest.mark.req(99, 136)
 async def test_after_the_client_was_told_only_one_more_attempt_is_made():
     rig = Rig(retry=RetryPolicy(attempts=9, base=0.0))
     first = rig.start()

@@ -24,9 +24,10 @@ def test_the_public_names():
         "AnnotationSeen", "Answer", "ArgumentsDelta", "BlockEnd", "BlockStart", "Client", "ConfigError", "Cost",
         "DragomanError", "Engine", "ErrorInfo", "Event", "Failed", "Finished", "FunctionTool", "Incomplete",
         "InvalidRequest", "Media", "Message", "ModelNotFound", "ModelStatus", "Note", "Noted", "Opaque", "RawFrame",
-        "Reasoning", "ReasoningDelta", "Reply", "Request", "ResponseFormat", "RetryPolicy", "Settings", "Started",
-        "Stream", "Text", "TextDelta", "Timeouts", "Tool", "ToolCall", "ToolChoice", "ToolResult", "Toolbox",
-        "UpstreamError", "Usage", "UsageSeen", "__version__", "from_json", "to_json", "tool",
+        "Reasoning", "ReasoningDelta", "Reply", "Request", "ResponseFormat", "RetryPolicy", "SearchSource",
+        "Settings", "Started",
+        "Stream", "Text", "TextDelta", "ThinkFragment", "ThinkTagParser", "Timeouts", "Tool", "ToolCall", "ToolChoice", "ToolResult", "Toolbox",
+        "UpstreamError", "Usage", "UsageSeen", "WebSearch", "__version__", "from_json", "parse_partial", "to_json", "tool",
     ]  # fmt: skip
 
 

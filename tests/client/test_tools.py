@@ -12,7 +12,8 @@ import pytest
 from dirty_equals import IsStr
 
 from dragoman import InvalidRequest, Media, Text, Toolbox, ToolCall, tool
-from dragoman.client.tools import FunctionTool, path, validate
+from dragoman.client.tools import FunctionTool
+from dragoman.client.validation import faults, path
 
 
 class Unit(enum.Enum):
@@ -110,8 +111,8 @@ async def test_wrong_arguments_are_told_with_their_path(arguments, told):
 @pytest.mark.req(57)
 def test_faults_are_few_and_in_order():
     schema = {"type": "array", "items": {"type": "string"}}
-    assert validate(schema, list(range(20)))[:1] == ["[0]: 0 is not of type 'string'"]
-    assert len(validate(schema, list(range(20)))) == 5
+    assert faults(schema, list(range(20)))[:1] == ["[0]: 0 is not of type 'string'"]
+    assert len(faults(schema, list(range(20)))) == 5
     assert path(["a", 2, "b"]) == "a[2].b"
 
 

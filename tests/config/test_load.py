@@ -64,6 +64,7 @@ def test_every_setting_can_stand_in_the_file(write: Write, env: dict[str, str]) 
         headers = { x-team = "a" }
         native = ["messages"]
         thinking_default = "off"
+        foreign_reasoning = "text"
         limits = { rpm = 1, tpm = 2, concurrency = 3 }
         [aliases]
         a = "xiaomi:m"
@@ -82,8 +83,11 @@ def test_every_setting_can_stand_in_the_file(write: Write, env: dict[str, str]) 
         ttl_s = 3
         [search]
         mode = "managed"
-        engine = "fixture"
+        engine = "searxng"
+        url = "http://127.0.0.1:8888"
         missing = "fail"
+        [media]
+        unsupported = "note"
         [trace]
         mode = "hash"
     """)
@@ -92,6 +96,7 @@ def test_every_setting_can_stand_in_the_file(write: Write, env: dict[str, str]) 
     assert (settings.server.port, settings.server.api_key, settings.timeouts.idle) == (1, "client-key", 0.5)
     assert settings.seal.keys == ("one-key", "k-from-mine")
     assert (settings.sessions.mode, settings.search.missing, settings.trace.mode) == ("off", "fail", "hash")
+    assert settings.media.unsupported == "note"
     row = settings.provider("xiaomi")
     assert row is not None
     assert (row.base_url, row.auth, row.wire, row.native) == (
@@ -103,6 +108,7 @@ def test_every_setting_can_stand_in_the_file(write: Write, env: dict[str, str]) 
     assert row.endpoint("messages") == "http://127.0.0.1:8/m"
     assert row.endpoint("chat") == "http://127.0.0.1:9/v1/chat/completions"
     assert (row.thinking_default, row.limits.concurrency, row.headers) == ("off", 3, {"x-team": "a"})
+    assert row.foreign_reasoning == "text"
     assert settings.account("xiaomi").key == "k-from-mine"
 
 
@@ -401,7 +407,9 @@ def test_models_of_ones_own_change_single_fields(write: Write, env: dict[str, st
     settings = load(write(""), env)
     facts = settings.catalogue().model("xiaomi", "mimo-v2.6-pro").facts
     assert (facts.max_output, facts.context) == (7, 1048576)
-    assert [problem.key for problem in settings.problems if "skipped" in problem.message] == ["models.toml"]
+    skipped = [problem for problem in settings.problems if "skipped" in problem.message]
+    assert [(problem.key, problem.place) for problem in skipped] == [("xiaomi:?: id", str(tmp_path / "models.toml"))]
+    assert skipped[0].fix
 
 
 def test_a_broken_models_file_stops_nothing(write: Write, env: dict[str, str], tmp_path: Path) -> None:
@@ -432,3 +440,36 @@ def test_settings_without_loading_have_the_shipped_catalogue() -> None:
         settings.account("xiaomi")
     with pytest.raises(ConfigError, match="no provider"):
         settings.account("nobody")
+
+
+@pytest.mark.req(147)
+@pytest.mark.parametrize(
+    ("text", "key", "fatal"),
+    [
+        ('mode = "managed"', "search.engine", False),
+        ('mode = "managed"\nengine = "bing"', "search.engine", True),
+        ('mode = "auto"\nengine = "searxng"', "search.url", True),
+        ('mode = "auto"\nengine = "searxng"\nurl = "host:80"', "search.url", True),
+        ('mode = "managed"\nengine = "fixture"', "search.file", True),
+        ('mode = "managed"\nengine = "fixture"\nfile = "gone.json"', "search.file", True),
+        ('engine = "searxng"\nurl = "http://s"', "search.mode", False),
+        ('mode = "auto"\nurl = "http://s"', "search.engine", False),
+        ("fetch = 11", "search.fetch", True),
+        ("per_minute = -1", "search.per_minute", True),
+    ],
+)
+def test_what_can_be_wrong_with_a_search(write: Write, text: str, key: str, fatal: bool) -> None:
+    file = write(f"[search]\n{text}\n")
+    _, problems = examine(file, {"MIMO_API_KEY": KEY, "HOME": "/nowhere"})
+    [problem] = [p for p in problems if p.key.startswith("search")]
+    assert (problem.key, problem.fatal) == (key, fatal)
+    assert problem.fix
+    assert problem.place.startswith(str(file))
+
+
+@pytest.mark.req(64)
+def test_what_becomes_of_media_can_be_said_by_the_environment(env: dict[str, str]) -> None:
+    assert load(None, env).media.unsupported == "error"
+    assert load(None, {**env, "DRAGOMAN_MEDIA__UNSUPPORTED": "note"}).media.unsupported == "note"
+    with pytest.raises(ConfigError, match=r"media\.unsupported"):
+        load(None, {**env, "DRAGOMAN_MEDIA__UNSUPPORTED": "maybe"})

@@ -68,6 +68,11 @@ def test_explicit_flags_win_over_the_suggestion_one_by_one(tmp_path: Path) -> No
     vendor = KNOWN.providers["minimax"].profile
     assert (row.profile.max_tools, row.profile.stream_usage) == (3, False)
     assert (row.profile.temperature, row.profile.reasoning_field) == (vendor.temperature, vendor.reasoning_field)
+    assert (row.auth, row.wire) == ("bearer", "chat")
+    said = '[providers.mine]\nbase_url = "https://api.minimax.io"\nauth = "api-key"\nwire = "messages"\nthinking_default = "off"'
+    row = row_of(tmp_path, said + '\nforeign_reasoning = "text"\nnative = ["messages"]')
+    assert (row.auth, row.wire, row.native) == ("api-key", "messages", ("messages",))
+    assert (row.thinking_default, row.foreign_reasoning, row.profile) == ("off", "text", vendor)
 
 
 @pytest.mark.req(58)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dragoman import Stream
 from dragoman.core.events import (
     ArgumentsDelta,
     BlockEnd,
@@ -72,6 +75,30 @@ def test_the_snapshot_includes_what_came_so_far() -> None:
     assert seen[7].text == "T"
     assert seen[11].calls == (ToolCall("i", "f", '{"a"'),)
     assert seen[-1] == fold(TALK).message
+
+
+@pytest.mark.req(13)
+@pytest.mark.parametrize("kind", ["text", "reasoning", "call"])
+def test_one_more_delta_never_costs_a_copy_of_all_before_it(kind: str) -> None:
+    block, delta = {
+        "text": (Text(""), TextDelta),
+        "reasoning": (Reasoning(""), ReasoningDelta),
+        "call": (ToolCall("i", "f"), ArgumentsDelta),
+    }[kind]
+    stream = Stream(None, None, None, print)  # type: ignore[arg-type]
+    folder = Folder()
+    for sink in (folder.feed, stream.events):
+        sink([BlockStart(0, block), delta("x" * 1_000_000)])
+        tracemalloc.start()
+        try:
+            for _ in range(50):
+                before = tracemalloc.get_traced_memory()[0]
+                tracemalloc.reset_peak()
+                sink([delta("more")])
+                assert tracemalloc.get_traced_memory()[1] - before < 100_000
+        finally:
+            tracemalloc.stop()
+    assert len(folder.snapshot().content) == len(stream._folder.snapshot().content) == 1
 
 
 @pytest.mark.req(15, 18)

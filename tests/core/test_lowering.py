@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from dragoman.core.lowering import Lowered, lower, lower_history
+from dragoman.core.lowered_history import lower_history
+from dragoman.core.lowering import Lowered, lower
 from dragoman.core.messages import Message, Text, ToolCall, ToolReference, ToolResult
 from dragoman.core.profile import Profile
 from dragoman.core.request import Request
-from dragoman.core.tools import Grammar, Tool, ToolChoice, ToolRef
+from dragoman.core.tools import Grammar, Tool, ToolChoice
 from dragoman.errors import InvalidRequest
 
 AUTO_ONLY = Profile(tool_choices=frozenset({"auto"}))
@@ -72,14 +73,14 @@ def test_namespaces_are_flattened(namespace: str, name: str, upstream: str) -> N
 def test_any_names_become_legal_unique_and_stable(keys: list[tuple[str, str | None]], limit: int) -> None:
     tools = [Tool(name, namespace=space) for name, space in keys]
     table = low(*tools, profile=Profile(tool_name_max=limit)).table
-    upstream = [table.upstream_name(t.name, t.namespace) for t in tools]
+    upstream = [table.address(t.name, t.namespace, "function")[0] for t in tools]
     assert len(set(upstream)) == len(tools)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+", name) and len(name) <= limit for name in upstream)
     for tool, name in zip(tools, upstream, strict=True):
         entry = table.restore(name)
         assert entry is not None and (entry.namespace, entry.name) == tool.key
     longer = low(*tools, Tool("one more"), profile=Profile(tool_name_max=limit)).table
-    assert [longer.upstream_name(t.name, t.namespace) for t in tools] == upstream
+    assert [longer.address(t.name, t.namespace, "function")[0] for t in tools] == upstream
 
 
 @pytest.mark.case("E06")
@@ -219,127 +220,57 @@ def test_loading_does_not_rename() -> None:
     assert names(low(*tools, messages=(found("a.b"),))) == ["ToolSearch", "a_b_2", "a_b"]
 
 
-@pytest.mark.case("F01")
-@pytest.mark.req(71)
-def test_required_is_weakened_where_only_auto_is_known() -> None:
-    lowered = low(Tool("f"), profile=AUTO_ONLY, choice=ToolChoice("required"))
-    assert lowered.choice == ToolChoice("auto")
-    assert [(n.code, n.field) for n in lowered.notes] == [("tool_choice_weakened", "tool_choice")]
+# Namespaces that the upstream knows, and kinds of results
+
+SPACES = Profile(custom_tools=True, namespaces=True)
 
 
-@pytest.mark.case("F02")
-def test_required_goes_up_where_it_is_known() -> None:
-    assert low(Tool("f"), choice=ToolChoice("required")).choice == ToolChoice("required")
+@pytest.mark.case("E10")
+def test_namespaces_stay_where_the_upstream_has_them() -> None:
+    lowered = low(
+        Tool("read", namespace="mcp.fs", namespace_description="Files."), Tool("read"),
+        Tool("read", namespace="b"), Tool("edit", "custom", namespace="mcp.fs"), profile=SPACES,
+    )  # fmt: skip
+    sent = [(t.namespace, t.name, t.kind, t.namespace_description) for t in lowered.tools]
+    assert sent == [
+        ("mcp_fs", "read", "function", "Files."), ("mcp_fs", "edit", "custom", "Tools of mcp.fs."),
+        (None, "read", "function", None), ("b", "read", "function", "Tools of b."),
+    ]  # fmt: skip
+    assert codes(lowered) == ["tool_renamed", "tool_renamed"]
+    found = [lowered.table.restore(t.name, t.namespace) for t in lowered.tools]
+    assert [(e.namespace, e.name) for e in found if e] == [
+        ("mcp.fs", "read"), ("mcp.fs", "edit"), (None, "read"), ("b", "read"),
+    ]  # fmt: skip
 
 
-@pytest.mark.case("F04")
-@pytest.mark.req(63)
-def test_a_named_custom_tool_is_forced_under_its_upstream_name() -> None:
-    lowered = low(Tool("a.b"), Tool("a b", "custom"), choice=ToolChoice("named", ToolRef("a b", "custom")))
-    assert lowered.choice == ToolChoice("named", ToolRef("a_b_2", "function"))
+@pytest.mark.case("E10")
+def test_a_namespace_that_the_model_left_out_is_found_where_one_tool_fits() -> None:
+    table = low(Tool("read", namespace="fs"), Tool("x", namespace="a"), Tool("x", namespace="b"), profile=SPACES).table
+    for name in ("read", "fs__read"):
+        entry = table.restore(name)
+        assert entry is not None and (entry.namespace, entry.name) == ("fs", "read")
+    assert table.restore("x") is None and table.restore("read", "b") is None
 
 
-@pytest.mark.req(71)
-def test_a_named_tool_is_weakened_where_only_auto_is_known() -> None:
-    lowered = low(Tool("f"), profile=AUTO_ONLY, choice=ToolChoice("named", ToolRef("f")))
-    assert (lowered.choice, codes(lowered)) == (ToolChoice("auto"), ["tool_choice_weakened"])
+def test_fields_that_only_the_client_knows_stay_here() -> None:
+    odd = Tool("p", "custom", options=Raw(b'{"type":"custom","name":"p","novel":1}'))
+    assert low(odd, profile=SPACES).tools[0].options is None
 
 
-@pytest.mark.case("F05")
-@pytest.mark.parametrize(
-    "ref", [ToolRef("image_generation", "hosted"), ToolRef("web_search", "web_search"), ToolRef("nope")]
-)
-@pytest.mark.parametrize("profile", [Profile(), AUTO_ONLY])
-def test_a_forced_tool_that_cannot_be_had_is_refused(ref: ToolRef, profile: Profile) -> None:
-    with pytest.raises(InvalidRequest) as error:
-        low(Tool("f"), Tool("web_search", "web_search"), profile=profile, choice=ToolChoice("named", ref))
-    assert error.value.info.param == "tool_choice"
-
-
-@pytest.mark.case("F06")
-@pytest.mark.parametrize("required", [False, True])
-def test_allowed_tools_go_up_alone_and_keep_their_mode(required: bool) -> None:
-    choice = ToolChoice("allowed", allowed=(ToolRef("b"), ToolRef("c", "function", "n")), required=required)
-    lowered = low(Tool("a"), Tool("b"), Tool("c", namespace="n"), choice=choice)
-    assert names(lowered) == ["b", "n__c"]
-    assert lowered.choice == ToolChoice("required" if required else "auto")
-
-
-def test_allowed_tools_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(InvalidRequest):
-        low(Tool("a"), choice=ToolChoice("allowed", allowed=(ToolRef("x"),)))
-
-
-@pytest.mark.req(71, 129)
-def test_choice_is_auto_iff_there_are_tools() -> None:
-    assert low(Tool("a")).choice == ToolChoice("auto")
-    assert low().choice is None
-    assert low(Tool("a"), profile=Profile(send_auto_choice=False)).choice is None
-
-
-@pytest.mark.req(71)
-def test_none_goes_up_or_takes_the_tools_away() -> None:
-    assert low(Tool("a"), choice=ToolChoice("none")).choice == ToolChoice("none")
-    away = low(Tool("a"), profile=AUTO_ONLY, choice=ToolChoice("none"))
-    assert (away.tools, away.choice, away.notes) == ((), None, ())
-
-
-def test_required_without_any_tool_is_refused() -> None:
-    with pytest.raises(InvalidRequest):
-        low(Tool("web_search", "web_search"), choice=ToolChoice("required"))
-
-
-@pytest.mark.case("E16")
-def test_history_goes_up_under_upstream_names_and_as_functions() -> None:
-    tools = (Tool("read.file", namespace="fs"), Tool("patch", "custom"))
-    history = (
-        Message(
-            "assistant",
-            (
-                ToolCall("1", "read.file", "{}", namespace="fs"),
-                ToolCall("2", "patch", 'say "hi"\n', "custom"),
-                ToolCall("3", "local_shell", '{"command":["ls"]}', "local_shell"),
-                ToolCall("4", "gone.tool", "{}"),
-            ),
-        ),
-        Message(
-            "tool",
-            tuple(
-                ToolResult(str(i), (Text("ok"),), kind=k)
-                for i, k in ((1, "function"), (2, "custom"), (3, "local_shell"), (4, "function"))
-            ),
-        ),  # type: ignore[arg-type]
-    )
-    assistant, results = lower_history(history, low(*tools).table, Profile())
-    assert [(c.name, c.kind, c.namespace) for c in assistant.calls] == [
-        ("fs__read_file", "function", None),
-        ("patch", "function", None),
-        ("local_shell", "function", None),
-        ("gone_tool", "function", None),
-    ]
-    assert json.loads(assistant.calls[1].arguments) == {"input": 'say "hi"\n'}
-    assert {r.kind for r in results.content if isinstance(r, ToolResult)} == {"function"}
-
-
-def test_a_bare_name_finds_its_only_namespace() -> None:
-    table = low(Tool("exec", "custom", namespace="functions")).table
-    assert table.upstream_name("exec", None, "custom") == "functions__exec"
-
-
-def test_references_become_words() -> None:
-    (message,) = lower_history((found("WebFetch"),), low().table, Profile())
-    assert isinstance(message.content[0], ToolResult)
-    assert message.content[0].content == (Text("The tool WebFetch can be called now."),)
-
-
-@pytest.mark.req(97)
-def test_results_name_their_function_from_the_call_where_wanted() -> None:
-    history = (
-        Message("assistant", (ToolCall("functions.other:0", "a.b", "{}"),)),
-        Message("tool", (ToolResult("functions.other:0", (Text("x"),), name="lie"),)),
-    )
-    table = low(Tool("a.b")).table
-    named = lower_history(history, table, Profile(tool_result_names=True))[1].content[0]
-    plain = lower_history(history, table, Profile())[1].content[0]
-    assert isinstance(named, ToolResult) and named.name == "a_b"
-    assert isinstance(plain, ToolResult) and plain.name is None
+def test_freeform_tools_stay_only_under_the_names_that_the_upstream_knows() -> None:
+    profile = Profile(custom_tools=True, namespaces=True, custom_only=frozenset({"apply_patch"}))
+    tools = (Tool("apply_patch", "custom"), Tool("note", "custom"), Tool("apply_patch", "custom", namespace="ns"))
+    lowered = low(*tools, profile=profile)
+    assert [t.kind for t in lowered.tools] == ["custom", "function", "function"]
+    assert [n.field for n in lowered.notes if n.code == "tool_degraded"] == ["tools[note]", "tools[apply_patch]"]
+    calls = (
+        ToolCall("c1", "apply_patch", "p", "custom"), ToolCall("c2", "note", "n", "custom"),
+        ToolCall("c3", "gone", "g", "custom"), ToolCall("c4", "apply_patch", "q", "custom", "ns"),
+    )  # fmt: skip
+    results = Message("tool", tuple(ToolResult(c.id, (Text("ok"),), kind="custom") for c in calls))
+    for table in (lowered.table, low(profile=profile).table):  # the tools declared, and not any more
+        said, answered = lower_history([Message("assistant", calls), results], table, profile)
+        assert [c.kind for c in said.calls] == ["custom", "function", "function", "function"]
+        assert [c.arguments for c in said.calls] == ["p", '{"input":"n"}', '{"input":"g"}', '{"input":"q"}']
+        kinds = [b.kind for b in answered.content if isinstance(b, ToolResult)]
+        assert kinds == ["custom", "function", "function", "function"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from dragoman.client.tools import result
 from dragoman.core.messages import (
     Compaction,
     Media,
@@ -17,10 +18,12 @@ from dragoman.core.messages import (
     Opaque,
     ProviderState,
     Reasoning,
+    SearchSource,
     Text,
     ToolCall,
     ToolReference,
     ToolResult,
+    WebSearch,
     join_reasoning,
 )
 from dragoman.core.notes import CODES, Note
@@ -75,12 +78,22 @@ blocks = (
     | results
     | st.builds(Opaque, words, raws, st.just("messages"))
     | st.builds(Compaction, words)
+    | st.builds(
+        WebSearch,
+        words,
+        st.lists(words, max_size=2).map(tuple),
+        st.sampled_from(["in_progress", "completed", "failed"]),
+        st.lists(st.builds(SearchSource, words, words, words, st.none() | words), max_size=2).map(tuple),
+        st.none() | words,
+        st.none() | states,
+    )
 )
 messages = st.builds(
     Message,
     st.sampled_from(["system", "developer", "user", "assistant", "tool"]),
     st.lists(blocks, max_size=4).map(tuple),
     st.none() | words,
+    st.booleans(),
 )
 
 
@@ -121,6 +134,31 @@ def test_what_is_no_message_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.req(8)
+def test_every_kind_of_block_goes_through_json_unchanged() -> None:
+    state = ProviderState("p", "fam", "chat", Raw(b'{"a": [1,  2]}'))
+    kinds = (
+        Text("t", Raw(b'{"type":"ephemeral"}'), (Raw(b'{"url":"u"}'),), True, state),
+        Media("image", data="aGk=", media_type="image/png", detail="high", options=Raw(b'{"fps":1}')),
+        Media("document", data="aGk=", media_type="application/pdf", name="a.pdf", text="t"),
+        Reasoning("r", "text", "turn", 1, "sig", "dgm1.x", "rs_1", True, False, state),
+        Reasoning("", "opaque", state=state),
+        ToolCall("i", "f", '{"a":1}', "custom", "ns", "item", True, "incomplete", state, Raw(b"{}")),
+        ToolResult(
+            "i", (Text("t"), Media("image", url="u"), ToolReference("n")), True, "shell", "f", True, "item", Raw(b"{}")
+        ),
+        Opaque("k", Raw(b'{"z": 1}'), "messages", "p", "fam"),
+        Compaction("blob", "item"),
+        WebSearch("id", ("q",), "failed", (SearchSource("u", "t", "x", "2026", "s"),), "why", state),
+    )
+    message = Message("assistant", kinds, "n", True)
+    again = from_json(to_json(message), Message)
+    assert again == message
+    for before, after in zip(kinds, again.content, strict=True):
+        for field in type(before).__struct_fields__:
+            assert getattr(after, field) == getattr(before, field), (type(before), field)
+
+
+@pytest.mark.req(8)
 @given(messages)
 def test_a_message_is_a_value_that_cannot_be_changed(message: Message) -> None:
     with pytest.raises(AttributeError):
@@ -132,9 +170,14 @@ def test_a_message_is_a_value_that_cannot_be_changed(message: Message) -> None:
 def test_binary_content_is_base64_text_and_never_numbers(data: bytes) -> None:
     text = base64.b64encode(data).decode()
     image = Message("user", (Media("image", data=text, media_type="image/png"),))
-    plain = msgspec.json.decode(msgspec.json.encode(image))
-    assert plain["content"][0]["data"] == text
-    assert base64.b64decode(plain["content"][0]["data"]) == data
+    for encoded in (to_json(image), msgspec.json.encode(image)):
+        plain = msgspec.json.decode(encoded)
+        assert plain["content"][0]["data"] == text
+        assert base64.b64decode(plain["content"][0]["data"]) == data
+    for outcome in (data, {"data": data}, [data]):  # what a tool gives back
+        told = result("i", outcome).content[0]
+        assert isinstance(told, Text)
+        assert text in told.text
 
 
 def test_text_and_calls_of_a_message() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.core.partial_json import InputDecoder, parse_partial
+from dragoman.core.partial_json import InputDecoder, is_json, parse_partial
 
 
 def decode(*pieces: str) -> tuple[str, InputDecoder]:
@@ -109,3 +109,21 @@ def test_partial_arguments_never_raise_and_end_whole(value: object) -> None:
 )
 def test_partial_arguments_show_what_is_there(text: str, value: object) -> None:
     assert parse_partial(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("", False),
+        (" ", False),
+        ("{}", True),
+        ('{"a":1} \n', True),
+        ("{}{}", False),
+        ("1", True),
+        ("{", False),
+        ("[" * 100_000, False),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else None,
+)
+def test_is_json(text: str, whole: bool) -> None:
+    assert is_json(text) is whole

@@ -102,6 +102,15 @@ def test_opaque_state_stays_byte_for_byte_at_home_only() -> None:
         assert "thinking_dropped" in codes(away)
 
 
+@pytest.mark.req(78)
+def test_blocks_of_unknown_kinds_go_home_only() -> None:
+    item = Opaque("novelty", Raw(b'{"type" : "novelty"}'), "chat", "acme", "a1")
+    assert run(user("q"), said(item, "a")).messages[1] == said(item, "a")
+    for change in ({"provider": "other"}, {"family": "a2"}, {"wire": "messages"}):
+        away = run(user("q"), said(item, "a"), **change)
+        assert (away.messages[1], codes(away)) == (said("a"), ["item_dropped"])
+
+
 @pytest.mark.req(79, 92)
 def test_another_familys_thinking_is_dropped_or_becomes_text() -> None:
     history = (user("q"), said(theirs("secret"), "answer"), user("next"))
@@ -110,6 +119,11 @@ def test_another_familys_thinking_is_dropped_or_becomes_text() -> None:
     assert codes(dropped) == ["thinking_dropped"]
     told = run(*history, foreign_reasoning="text")
     assert told.messages[1] == said("secret", "answer")
+    cousin = run(user("q"), said(theirs("secret", "acme", "a2"), "answer"), user("next"))
+    assert cousin.messages[1] == said("answer"), "another family of the same provider is another model too"
+    elsewhere = run(user("q"), said(theirs("mine", "acme", "a1"), "answer"), user("next"))
+    [kept] = reasoning(elsewhere.messages[1])
+    assert (kept.text, kept.signature, kept.state) == ("mine", None, None), "the same model over another protocol"
 
 
 @pytest.mark.req(79)
@@ -336,6 +350,7 @@ def test_an_image_in_a_result_is_a_sentence_when_the_model_is_blind() -> None:
     assert codes(prepared) == ["media_dropped"]
 
 
+@pytest.mark.req(127)
 def test_an_image_in_a_result_stays_where_that_is_allowed() -> None:
     history = (user("q"), said(mine("r"), call()), results(ToolResult("c1", (PNG,))))
     assert run(*history, profile={"media_in_tool_results": True}).messages == history
@@ -428,8 +443,21 @@ def test_one_system_message_in_front_and_later_ones_in_their_place() -> None:
         Message("developer", (Text("D2"),)),
     )
     merged = run(system, one, user("u"), two, profile={"merge_system": True})
-    assert [(m.role, m.text) for m in merged.messages] == [("system", "I\n\nD1"), ("user", "u"), ("user", "D2")]
+    told = "<system-reminder>\nD2\n</system-reminder>"
+    assert [(m.role, m.text) for m in merged.messages] == [("system", "I\n\nD1"), ("user", "u"), ("user", told)]
+    assert codes(merged) == ["system_as_user"]
     assert run(system, one, user("u"), two).messages == (system, one, user("u"), two)
+
+
+@pytest.mark.case("A05")
+def test_system_text_that_goes_as_the_users_is_marked_as_a_whole_and_once() -> None:
+    """Claude Code sends its surroundings so, behind the task: the model must not take them for the task."""
+    late = Message("system", (Text("# Environment"), Text("Today is Friday.")))
+    told = Message("user", (Text("<system-reminder>\n# Environment"), Text("Today is Friday.\n</system-reminder>")))
+    sent = run(user("u"), late, profile={"merge_system": True})
+    assert sent.messages == (user("u"), told)
+    marked = Message("system", (Text("<system-reminder>r</system-reminder>"),))
+    assert run(user("u"), marked, profile={"merge_system": True}).messages[1].text == marked.text
 
 
 @pytest.mark.req(81, 125)

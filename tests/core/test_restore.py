@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,7 +138,7 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_apply_patch_operations(operation: dict[str, str], wrapped: bool) -> None:
-    name = lower(Request("m", (), tools=TOOLS), Profile()).table.upstream_name("apply_patch", None, "apply_patch")
+    name = lower(Request("m", (), tools=TOOLS), Profile()).table.address("apply_patch", None, "apply_patch")[0]
     assert name == "apply_patch_2"
     block, deltas, _ = restored(call(name, json.dumps({"operation": operation} if wrapped else operation)))
     assert (block.kind, block.name, json.loads(deltas)) == ("apply_patch", "apply_patch", operation)
@@ -220,3 +221,22 @@ def test_the_cut_law_holds_for_the_stage(calls: list[tuple[str, ToolKind, str]],
         many.feed(piecewise.feed([event]))
     assert once.reply().message == many.reply().message
     assert [c.kind for c in many.reply().calls] == [kind for _, kind, _ in calls]
+
+
+def test_namespaced_calls_come_back_to_their_namespace() -> None:
+    tools = (Tool("read", namespace="fs"), Tool("read"), Tool("patch", "custom"))
+    table = lower(Request("m", (), tools=tools), Profile(custom_tools=True, namespaces=True)).table
+    assert not table.identity
+    told = [
+        (ToolCall("c1", "read", "{}", namespace="fs"), ("fs", "read", "function", "{}")),
+        (ToolCall("c1", "read", "{}"), (None, "read", "function", "{}")),
+        (ToolCall("c1", "fs__read", "{}"), ("fs", "read", "function", "{}")),
+        (ToolCall("c1", "patch", "*", kind="custom"), (None, "patch", "custom", "*")),
+        (ToolCall("c1", "patch", '{"input":"*"}'), (None, "patch", "custom", "*")),
+    ]
+    for call, expected in told:
+        bare = msgspec.structs.replace(call, arguments="")
+        out = RestoreTools(table).feed([BlockStart(0, bare), ArgumentsDelta(call.arguments), BlockEnd(0, call)])
+        (end,) = [e.block for e in out if isinstance(e, BlockEnd)]
+        assert isinstance(end, ToolCall)
+        assert (end.namespace, end.name, end.kind, end.arguments) == expected

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.catalog import ModelRow, load
-from dragoman.core.usage import Usage
+from dragoman.core.usage import Usage, add
 from dragoman.cost import price
 
 KNOWN = load()
@@ -147,3 +148,144 @@ def test_more_tokens_never_cost_less(a: int, b: int, c: int) -> None:
     assert less is not None
     assert more is not None
     assert more > less >= 0
+
+
+@pytest.mark.req(7)
+def test_calls_that_were_added_up_are_priced_one_by_one() -> None:
+    small, large = Usage(input=400_000, output=10), Usage(input=600_000, output=10)
+    total = price(add(add(small, small), large), M3, NOW)  # type: ignore[arg-type]
+    apart = [price(usage, M3, NOW).amount for usage in (small, small, large)]
+    assert total.amount == sum(amount for amount in apart if amount is not None)
+    assert apart[0] != apart[2]
+    assert price(add(small, Usage(input=1)), M3, NOW).amount is None  # type: ignore[arg-type]
+
+
+WED, FRI, SAT, SUN, MON = (datetime(2026, 11, day, tzinfo=UTC) for day in (18, 20, 21, 22, 23))
+
+
+@pytest.mark.req(144)
+@pytest.mark.parametrize("day", [WED, FRI, MON])
+@pytest.mark.parametrize(
+    ("clock", "off_peak"),
+    [
+        ("00:00:00", True),
+        ("00:59:59", True),
+        ("01:00:00", False),
+        ("03:59:59", False),
+        ("04:00:00", True),
+        ("05:59:59", True),
+        ("06:00:00", False),
+        ("09:59:59", False),
+        ("10:00:00", True),
+        ("23:59:59", True),
+    ],
+)
+def test_the_edges_of_off_peak_windows_on_a_weekday(day: datetime, clock: str, off_peak: bool) -> None:
+    hour, minute, second = (int(part) for part in clock.split(":"))
+    row = KNOWN.model("deepseek", "deepseek-v4-pro")
+    cost = price(Usage(input=1_000_000, output=0), row, day.replace(hour=hour, minute=minute, second=second))
+    assert cost.amount == (Decimal("0.66") if off_peak else Decimal("1.32"))
+
+
+@pytest.mark.req(144)
+@pytest.mark.parametrize("day", [SAT, SUN])
+@pytest.mark.parametrize("hour", [0, 2, 8, 23])
+def test_the_weekend_is_off_peak_all_day(day: datetime, hour: int) -> None:
+    row = KNOWN.model("deepseek", "deepseek-flash")
+    usage = Usage(input=0, cache_read=1_000_000, output=1_000_000)
+    cost = price(usage, row, day.replace(hour=hour, minute=59))
+    assert cost.amount == Decimal("0.003") + Decimal("0.6")
+    assert cost.saved == Decimal("0.15") - Decimal("0.003")
+
+
+@pytest.mark.req(144)
+def test_the_weekday_is_that_of_utc() -> None:
+    row = KNOWN.model("deepseek", "deepseek-flash")
+    beijing = timezone(timedelta(hours=8))
+    monday_there_sunday_here = datetime(2026, 11, 23, 7, 30, tzinfo=beijing)
+    assert price(Usage(input=1_000_000, output=0), row, monday_there_sunday_here).amount == Decimal("0.15")
+    assert price(
+        Usage(input=1_000_000, output=0), row, datetime(2026, 11, 23, 9, 30, tzinfo=beijing)
+    ).amount == Decimal("0.3")
+
+
+@pytest.mark.req(7)
+def test_a_tier_goes_before_off_peak_prices() -> None:
+    off_peak = {"windows": [["1-7", "00:00", "24:00"]], "input": "1"}
+    row = made(input="2", output="2", off_peak=off_peak, tiers=[{"above": 10, "input": "5"}])
+    assert price(Usage(input=10, output=0), row, NOW).amount == Decimal(10) / 1_000_000
+    assert price(Usage(input=11, output=0), row, NOW).amount == Decimal(55) / 1_000_000
+
+
+@pytest.mark.req(7)
+def test_the_highest_tier_that_is_passed_holds() -> None:
+    row = made(input="1", output="1", tiers=[{"above": 100, "input": "3"}, {"above": 10, "input": "2"}])
+    for count, rate in ((10, 1), (11, 2), (100, 2), (101, 3)):
+        assert price(Usage(input=count, output=0), row, NOW).amount == Decimal(count * rate) / 1_000_000
+
+
+@pytest.mark.req(144)
+def test_a_service_tier_multiplies_token_prices_and_nothing_else() -> None:
+    row = made(
+        input="1",
+        output="2",
+        cache_read="0.1",
+        searches="5",
+        tiers=[{"above": 100, "input": "2", "output": "4", "cache_read": "0.2"}],
+        service_tiers={"priority": "1.5"},
+    )
+    usage = Usage(input=50, cache_read=10, output=10, searches=1000)
+    tokens = Decimal("50") + Decimal("1") + Decimal("20")
+    assert price(usage, row, NOW).amount == tokens / 1_000_000 + 5
+    for word in ("standard", "default", "auto", ""):
+        assert price(usage, row, NOW, service_tier=word) == price(usage, row, NOW)
+    fast = price(usage, row, NOW, service_tier="priority")
+    assert fast.amount == tokens * Decimal("1.5") / 1_000_000 + 5
+    assert fast.saved == 10 * Decimal("0.9") * Decimal("1.5") / 1_000_000
+    large = price(Usage(input=101, output=0), row, NOW, service_tier="priority")
+    assert large.amount == 101 * 2 * Decimal("1.5") / 1_000_000
+    assert price(add(usage, usage), row, NOW, service_tier="priority").amount == 2 * (fast.amount or 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.req(6)
+def test_a_service_tier_that_the_list_does_not_know_is_an_unknown_cost() -> None:
+    cost = price(Usage(input=1, output=1), PRO, NOW, service_tier="priority")
+    assert (cost.amount, cost.unknown) == (None, ("price.service_tier",))
+    assert price(Usage(input=1, output=1, cost="0.5"), PRO, NOW, service_tier="priority").amount == Decimal("0.5")
+
+
+@pytest.mark.req(6, 144)
+def test_the_currency_of_the_list_is_kept() -> None:
+    provider = msgspec.structs.replace(KNOWN.providers["xiaomi"], currency="CNY")
+    row = load([provider]).model("xiaomi", "mimo-v2.6-pro")
+    cost = price(Usage(input=1_000_000, cache_read=1_000_000, output=1_000_000, searches=1000), row, NOW)
+    assert (cost.amount, cost.currency) == (Decimal("3") + Decimal("0.025") + Decimal("6") + Decimal("16"), "CNY")
+    assert cost.price_id == "xiaomi:mimo-v2.6-pro@2026-09-21/CNY"
+
+
+@pytest.mark.req(144)
+@pytest.mark.parametrize(
+    ("usage", "saved"),
+    [
+        (Usage(input=1, cache_read=1_000_000, output=1), Decimal("0.435") - Decimal("0.0036")),
+        (Usage(input=1, cache_read=0, output=1), Decimal(0)),
+        (Usage(input=1, output=1), None),
+    ],
+)
+def test_what_the_cache_saved(usage: Usage, saved: Decimal | None) -> None:
+    assert price(usage, PRO, NOW).saved == saved
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=5),
+    st.datetimes(min_value=datetime(2026, 10, 1), max_value=datetime(2027, 1, 1)),
+)
+def test_a_sum_of_calls_costs_what_they_cost_apart(calls: list[tuple[int, int, int]], when: datetime) -> None:
+    usages = [Usage(input=a, cache_read=b, output=c) for a, b, c in calls]
+    total: Usage | None = None
+    for usage in usages:
+        total = add(total, usage)
+    assert total is not None
+    together, apart = price(total, M3, when), [price(usage, M3, when) for usage in usages]
+    assert together.amount == sum((cost.amount for cost in apart if cost.amount is not None), Decimal(0))
+    assert together.saved == sum((cost.saved for cost in apart if cost.saved is not None), Decimal(0))

@@ -5,7 +5,6 @@ The cache is `$DRAGOMAN_CLIENTS_DIR`, else `~/.cache/dragoman-clients`. Processe
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -72,7 +71,8 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _wait(port: int, process: subprocess.Popen[str]) -> None:
+def wait_for(port: int, process: subprocess.Popen[str]) -> None:
+    """Returns when somebody listens on the port; fails when the process ends, or after a minute."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         assert process.poll() is None, f"{process.args!r} ended: {process.stdout.read() if process.stdout else ''}"
@@ -114,8 +114,8 @@ def stack(home: Path, config: str = "", **environment: str) -> Iterator[Stack]:
     )
     made = Stack(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sim_port}", home, {}, simulate)
     try:
-        _wait(sim_port, simulate)
-        _wait(port, serve)
+        wait_for(sim_port, simulate)
+        wait_for(port, serve)
         yield made
     finally:
         serve.send_signal(signal.SIGTERM)
@@ -124,51 +124,3 @@ def stack(home: Path, config: str = "", **environment: str) -> Iterator[Stack]:
         serve.wait(30)
         log.close()
         made.verdict.update(code=simulate.returncode, output=out)
-
-
-def run_codex(
-    base: str, model: str, prompt: str, work: Path, *, version: str = CODEX, extra: str = "", key: str = "sk-any"
-) -> tuple[int, str, str]:
-    """Runs `codex exec`; exit code, final text, everything printed."""
-    home = work / ".codex-home"
-    home.mkdir(parents=True)
-    (home / "config.toml").write_text(
-        f'model = "{model}"\nmodel_provider = "gw"\napproval_policy = "never"\nsandbox_mode = "danger-full-access"\n'
-        f"check_for_update_on_startup = false\n{extra}\n[analytics]\nenabled = false\n"
-        f'[model_providers.gw]\nname = "gateway"\nbase_url = "{base}/v1"\nwire_api = "responses"\nenv_key = "GATEWAY_KEY"\n'
-    )
-    folder = work / "work"
-    folder.mkdir()
-    last = work / "last.txt"
-    done = subprocess.run(
-        [str(codex(version)), "exec", "--skip-git-repo-check", "--json", "-o", str(last), prompt],
-        cwd=folder, env=clean_environment(CODEX_HOME=str(home), GATEWAY_KEY=key), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    return done.returncode, last.read_text() if last.exists() else "", done.stdout + done.stderr
-
-
-def run_claude(
-    base: str, model: str, prompt: str, work: Path, *, key: str = "sk-any", **environment: str
-) -> tuple[int, str, str]:
-    """Runs `claude -p`; exit code, result text, everything printed."""
-    folder = work / "work"
-    folder.mkdir(parents=True)
-    env = clean_environment(
-        HOME=str(work), CLAUDE_CONFIG_DIR=str(work / "config"), ANTHROPIC_BASE_URL=base, ANTHROPIC_AUTH_TOKEN=key,
-        ANTHROPIC_MODEL=model, ANTHROPIC_SMALL_FAST_MODEL=model, ANTHROPIC_DEFAULT_HAIKU_MODEL=model,
-        ANTHROPIC_DEFAULT_SONNET_MODEL=model, ANTHROPIC_DEFAULT_OPUS_MODEL=model,
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_TELEMETRY="1", DISABLE_ERROR_REPORTING="1",
-        DISABLE_AUTOUPDATER="1", DISABLE_BUG_COMMAND="1", IS_SANDBOX="1", **environment,
-    )  # fmt: skip
-    done = subprocess.run(
-        [str(claude()), "-p", prompt, "--model", model, "--output-format", "json", "--allowedTools", "Bash(*)", "Write", "Edit", "Read"],
-        cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    try:
-        answer = json.loads(done.stdout)
-    except json.JSONDecodeError:
-        return done.returncode or 1, "", done.stdout + done.stderr
-    answer = answer[-1] if isinstance(answer, list) else answer
-    text = "" if answer.get("is_error") else str(answer.get("result") or "")
-    return done.returncode, text, done.stdout + done.stderr

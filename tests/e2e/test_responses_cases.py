@@ -275,9 +275,10 @@ async def test_e01_local_shell(w: World, stream: bool) -> None:
 
 
 @pytest.mark.case("E03")
-async def test_e03_shell(w: World) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+async def test_e03_shell(w: World, stream: bool) -> None:
     arguments = '{"commands":["ls"],"timeout_ms":5,"max_output_length":9}'
-    got = await tool_turn(w, "shell", arguments, tools=[{"type": "shell"}])
+    got = await tool_turn(w, "shell", arguments, tools=[{"type": "shell"}], stream=stream)
     assert item(got, "shell_call")["action"] == {"commands": ["ls"], "timeout_ms": 5, "max_output_length": 9}
 
 
@@ -291,14 +292,24 @@ async def test_e03_shell(w: World) -> None:
     ],
 )
 async def test_e05_apply_patch(w: World, operation: dict[str, str]) -> None:
-    got = await tool_turn(w, "apply_patch", json.dumps(operation), tools=[{"type": "apply_patch"}])
-    assert item(got, "apply_patch_call")["operation"] == operation
+    for stream in (True, False):
+        got = await tool_turn(w, "apply_patch", json.dumps(operation), tools=[{"type": "apply_patch"}], stream=stream)
+        assert item(got, "apply_patch_call")["operation"] == operation
 
 
 @pytest.mark.case("E05")
-async def test_e05_an_invalid_operation_is_a_function_call(w: World) -> None:
-    got = await tool_turn(w, "apply_patch", '{"type":"explode"}', tools=[{"type": "apply_patch"}])
-    assert item(got, "function_call")["arguments"] == '{"type":"explode"}'
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"type":"explode","path":"a","diff":"+x"}',
+        '{"type":"update_file","path":"a"}',
+        '{"type":"delete_file","path":""}',
+    ],
+)
+async def test_e05_an_invalid_operation_is_a_function_call(w: World, arguments: str) -> None:
+    for stream in (True, False):
+        got = await tool_turn(w, "apply_patch", arguments, tools=[{"type": "apply_patch"}], stream=stream)
+        assert item(got, "function_call")["arguments"] == arguments
 
 
 GRAMMAR = {
@@ -333,9 +344,10 @@ async def test_e09_malformed_custom_input_closes_safely(w: World, arguments: str
 
 
 @pytest.mark.case("E10")
-async def test_e10_namespace(w: World) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+async def test_e10_namespace(w: World, stream: bool) -> None:
     tools = [{"type": "namespace", "name": "mcp__fs", "description": "files", "tools": [function("read.file")]}]
-    got = await tool_turn(w, "mcp__fs__read_file", '{"a":1}', tools=tools)
+    got = await tool_turn(w, "mcp__fs__read_file", '{"a":1}', tools=tools, stream=stream)
     done = item(got, "function_call")
     assert (done["name"], done["namespace"]) == ("read.file", "mcp__fs")
     assert list(sent_tools(w)) == ["mcp__fs__read_file"]
@@ -352,13 +364,14 @@ async def test_e11_collisions(w: World) -> None:
 
 
 @pytest.mark.case("E13")
-async def test_e13_tool_search(w: World) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+async def test_e13_tool_search(w: World, stream: bool) -> None:
     search = {
         "type": "tool_search",
         "execution": "client",
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}}},
     }
-    got = await tool_turn(w, "tool_search", '{"query":"x"}', tools=[search, function()])
+    got = await tool_turn(w, "tool_search", '{"query":"x"}', tools=[search, function()], stream=stream)
     done = item(got, "tool_search_call")
     assert (done["arguments"], done["execution"]) == ({"query": "x"}, "client")
     assert set(sent_tools(w)) == {"tool_search", "f"}

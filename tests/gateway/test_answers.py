@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dragoman.catalog import load
 from dragoman.core.notes import Note
+from dragoman.core.usage import Usage
+from dragoman.cost import price
 from dragoman.errors import ErrorInfo
 from dragoman.gateway.answers import client_status, error_headers, presentable
 from dragoman.gateway.notes import HEADER_MAX, header, unique
@@ -206,10 +211,22 @@ async def test_the_log_has_one_line_with_all_that_matters_and_no_content(tmp_pat
     assert expected.items() <= line.items()
     assert (line["outcome"], line["stream"], line["attempts"]) == ("finished", True, 1)
     assert line["tokens"] == {"input": 5, "cache_read": 4, "cache_write": None, "output": 2, "reasoning": None}
+    assert line["cost"] == {"amount": None, "unknown": ["price"]}
     assert "param_clamped:temperature" in line["notes"]
     assert line["ms"] >= 0
     assert "SECRET" not in json.dumps(line)
     assert KEY not in json.dumps(line)
+
+
+async def test_the_log_tells_what_the_call_cost(tmp_path: Path) -> None:
+    app = make(tmp_path)
+    counts = {"prompt_tokens": 1_000_000, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 600_000}}
+    usage = f"data: {json.dumps({'choices': [], 'usage': counts})}\n\n".encode()
+    await answered(app, "chat", usage + chat("hi"), model="xiaomi/mimo-v2.6-pro", stream=False)
+    (line,) = app.lines()  # type: ignore[attr-defined]
+    row = load().model("xiaomi", "mimo-v2.6-pro")
+    assert price(Usage(400_000, 600_000, 0, 2), row, datetime.now(UTC)).amount == Decimal(line["cost"]["amount"])
+    assert (line["cost"]["currency"], line["cost"]["list"][:22]) == ("USD", "xiaomi:mimo-v2.6-pro@2")
 
 
 @pytest.mark.req(102, 145)

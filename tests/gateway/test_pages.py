@@ -20,7 +20,7 @@ async def get(app: Gateway, path: str, method: str = "GET", **headers: str) -> C
 
 @pytest.mark.req(104)
 @pytest.mark.case("J03")
-@pytest.mark.parametrize("path", ["/v1/models", "/models", "/v1/models?client_version=1"])
+@pytest.mark.parametrize("path", ["/v1/models", "/models"])
 async def test_models(tmp_path: Path, path: str) -> None:
     call = await get(make(tmp_path, CONFIG), path)
     assert call.status == 200
@@ -31,7 +31,107 @@ async def test_models(tmp_path: Path, path: str) -> None:
     assert not [i for i in ids if "*" in i]
     assert {i.partition(":")[0] for i in ids[1:]} == {"xiaomi"}
     assert len(ids) == len(set(ids))
-    assert all(set(m) == {"id", "object", "created", "owned_by"} for m in call.json["data"])
+    assert all({"id", "object", "created", "owned_by"} <= set(m) for m in call.json["data"])
+    assert "xiaomi:mimo-v2.5-pro" not in ids, "it is retired"
+    assert "xiaomi:mimo-v2.5-tts" not in ids, "it writes no text"
+    flash = call.json["data"][ids.index("xiaomi:mimo-v2.6-flash")]
+    assert (flash["context_window"], flash["max_output_tokens"]) == (1048576, 131072)
+    assert flash["input_modalities"] == ["text", "audio", "image", "video"]
+    assert flash["output_modalities"] == ["text"]
+    assert flash["reasoning_levels"] == ["none", "medium"]
+    assert (flash["price"]["currency"], flash["price"]["per_tokens"], flash["price"]["input"]) == (
+        "USD",
+        1_000_000,
+        "0.14",
+    )
+    assert {k: v for k, v in call.json["data"][0].items() if k != "id"} == {k: v for k, v in flash.items() if k != "id"}
+
+
+@pytest.mark.case("J03")
+@pytest.mark.parametrize(
+    ("status", "there", "not_there"),
+    [
+        ("retired", "xiaomi:mimo-v2.5-pro", "xiaomi:mimo-v2.6-pro"),
+        ("all", "xiaomi:mimo-v2.5-tts", "deepseek:deepseek-flash"),
+        ("current", "xiaomi:mimo-v2.6-pro", "fast"),
+    ],
+)
+async def test_models_that_are_hidden_can_be_asked_for(tmp_path: Path, status: str, there: str, not_there: str) -> None:
+    app = make(tmp_path, CONFIG)
+    shown = {m["id"]: m for m in (await get(app, f"/v1/models?status={status}")).json["data"]}
+    assert there in shown
+    assert not_there not in shown
+    if status == "retired":
+        assert (shown[there]["successor"], shown[there]["retire_date"]) == ("mimo-v2.6-pro", "2026-10-21")
+    refused = await get(app, "/v1/models?status=old")
+    assert (refused.status, refused.error["param"]) == (400, "status")
+
+
+@pytest.mark.case("J03")
+async def test_unknown_facts_are_left_out_of_the_list(tmp_path: Path) -> None:
+    config = '[providers.home]\nbase_url = "http://127.0.0.1:1"\n[aliases]\nmine = "home:what"\n'
+    call = await get(make(tmp_path, '[aliases]\nmine = "xiaomi:what"\n'), "/v1/models")
+    assert set(call.json["data"][0]) == {"id", "object", "created", "owned_by"}
+    (tmp_path / "models.toml").write_text('[[model]]\nprovider = "home"\nid = "q"\nstatus = "current"\ncontext = 9\n')
+    shown = {m["id"]: m for m in (await get(make(tmp_path, config), "/v1/models")).json["data"]}
+    assert shown["home:q"]["context_window"] == 9
+    assert not {"price", "max_output_tokens"} & set(shown["home:q"])
+    assert set(shown["mine"]) == {"id", "object", "created", "owned_by"}
+
+
+@pytest.mark.req(104)
+@pytest.mark.case("J03")
+@pytest.mark.parametrize("path", ["/v1/models?client_version=0.169.0", "/models?client_version=1"])
+async def test_models_in_the_shape_of_codex(tmp_path: Path, path: str) -> None:
+    env = dict.fromkeys(("DEEPSEEK_API_KEY", "MINIMAX_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "k")
+    call = await get(make(tmp_path, CONFIG, env), path)
+    assert set(call.json) == {"models"}
+    by_slug = {m["slug"]: m for m in call.json["models"]}
+    assert next(iter(by_slug)) == "fast"
+    assert not [slug for slug in by_slug if "*" in slug]
+    for place, model in enumerate(call.json["models"], 1):
+        assert set(model) >= CODEX_NEEDS
+        assert model["priority"] == place
+        assert model["base_instructions"].strip()
+        assert model["truncation_policy"]["mode"] in ("bytes", "tokens")
+        assert set(model["input_modalities"]) <= {"text", "image"}
+        levels = [level["effort"] for level in model["supported_reasoning_levels"]]
+        assert set(levels) <= {"none", "minimal", "low", "medium", "high", "xhigh"}, "Codex refuses the whole list"
+        assert model["default_reasoning_level"] in (levels or [None])
+        assert all(level["description"] for level in model["supported_reasoning_levels"])
+    assert by_slug["xiaomi:mimo-v2.6-pro"]["context_window"] == 1048576
+    assert by_slug["xiaomi:mimo-v2.6-pro"]["input_modalities"] == ["text", "image"]
+    assert "xhigh" in [v["effort"] for v in by_slug["deepseek:deepseek-flash"]["supported_reasoning_levels"]]
+    assert by_slug["minimax:MiniMax-M2.7"]["supported_reasoning_levels"] == []
+
+
+CODEX_NEEDS = {
+    "slug", "display_name", "supported_reasoning_levels", "shell_type", "visibility", "supported_in_api", "priority",
+    "base_instructions", "supports_reasoning_summaries", "support_verbosity", "truncation_policy",
+    "supports_parallel_tool_calls", "context_window", "experimental_supported_tools", "upgrade", "default_verbosity",
+    "apply_patch_tool_type",
+}  # fmt: skip
+"""Fields without a default in one or another version of Codex: without one of them it drops the whole list."""
+
+
+@pytest.mark.case("J03")
+async def test_models_in_anthropics_shape_come_in_pages(tmp_path: Path) -> None:
+    app = make(tmp_path, CONFIG)
+
+    async def page(query: str) -> Any:
+        return (await get(app, f"/v1/models?{query}", anthropic_version="2023-06-01")).json
+
+    everything = [m["id"] for m in (await page("x=1"))["data"]]
+    first = await page("limit=2")
+    assert ([m["id"] for m in first["data"]], first["has_more"]) == (everything[:2], True)
+    rest = await page(f"limit=1000&after_id={first['last_id']}")
+    assert ([m["id"] for m in rest["data"]], rest["has_more"]) == (everything[2:], False)
+    before = await page(f"limit=1&before_id={everything[2]}")
+    assert ([m["id"] for m in before["data"]], before["has_more"]) == (everything[1:2], True)
+    for query in ("limit=0", "limit=x", "after_id=nobody"):
+        assert (await page(query))["error"]["type"] == "invalid_request_error"
+    first = (await page("limit=2"))["data"][1]
+    assert (first["max_input_tokens"], first["max_tokens"]) == (1048576, 131072)
 
 
 @pytest.mark.case("J03")
@@ -48,6 +148,11 @@ async def test_one_model(tmp_path: Path, name: str) -> None:
     app = make(tmp_path, CONFIG)
     assert (await get(app, f"/v1/models/{name}")).json["id"] == name
     assert (await get(app, f"/v1/models/{name}", anthropic_version="2023-06-01")).json["type"] == "model"
+
+
+async def test_a_retired_model_says_so_when_it_is_asked_for(tmp_path: Path) -> None:
+    one = (await get(make(tmp_path), "/v1/models/mimo-v2-flash")).json
+    assert (one["id"], one["status"], one["successor"]) == ("mimo-v2-flash", "retired", "mimo-v2.6-flash")
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "deepseek:deepseek-chat"])

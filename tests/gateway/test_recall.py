@@ -7,7 +7,18 @@ import json
 import pytest
 from msgspec import Raw
 
-from dragoman.core.messages import Media, Message, ProviderState, Reasoning, Text, ToolCall, ToolReference, ToolResult
+from dragoman.core.messages import (
+    Media,
+    Message,
+    ProviderState,
+    Reasoning,
+    SearchSource,
+    Text,
+    ToolCall,
+    ToolReference,
+    ToolResult,
+    WebSearch,
+)
 from dragoman.gateway import recall
 from dragoman.gateway.recall import (
     Kept,
@@ -207,3 +218,64 @@ def test_reasoning_that_stood_last_stays_last() -> None:
     back = put_back(Message("assistant", (Text("a"),)), [Kept(5, Reasoning("late"))], origin)
     assert [type(b).__name__ for b in back.content] == ["Text", "Reasoning"]
     assert recall.unpack(recall.pack([Kept(5, Reasoning("late"))])) == (Kept(5, Reasoning("late")),)
+
+
+@pytest.mark.req(66)
+def test_thinking_between_texts_finds_its_place_in_the_one_text_that_a_client_made_of_them() -> None:
+    one, two, three = Reasoning("a", segment=0), Reasoning("b", segment=1), Reasoning("c", segment=2)
+    call = ToolCall("call_0", "f", "{}")
+    origin = ProviderState("p", "fam", "chat", Raw(b""))
+    kept = [Kept(0, one, 0), Kept(1, two, 10), Kept(3, three, 17)]
+
+    def texts(message: Message) -> list[str]:
+        return [b.text if isinstance(b, Text | Reasoning) else b.id for b in message.content]  # type: ignore[union-attr]
+
+    whole = Message("assistant", (Text("First text.\n"), Text("Second.\n"), call, Text("Third")))
+    assert texts(put_back(whole, kept, origin)) == [
+        "a", "First text.\n", "b", "Second.\n", "call_0", "c", "Third",
+    ]  # fmt: skip
+    merged = Message("assistant", (Text("First text.\nSecond.\nThird"), call))
+    assert texts(put_back(merged, kept, origin)) == ["a", "First text.\n", "b", "Second.\n", "c", "Third", "call_0"]
+    old = [Kept(0, one), Kept(1, two)]
+    assert texts(put_back(merged, old, origin)) == ["a", "First text.\nSecond.\nThird", "b", "call_0"]
+    assert unpack(pack(kept)) == tuple(kept)
+
+
+# -- searches that were run here
+
+
+def test_a_search_is_put_back_where_a_client_made_one_text_of_two_rounds() -> None:
+    search = WebSearch("s1", ("q",), "completed", (SearchSource("https://a.example/", "A", "page"),))
+    kept = [
+        Kept(0, Reasoning("one"), 0),
+        Kept(1, search, 10),
+        Kept(1, Reasoning("two"), 10),
+    ]
+    back = put_back(Message("assistant", (Text("Let me look. Found it."),)), kept, ProviderState("p", "f", "chat"))
+    assert [getattr(b, "text", "search") for b in back.content] == [
+        "one",
+        "Let me look. ",
+        "search",
+        "two",
+        "Found it.",
+    ]
+    assert unpack(pack(kept)) == tuple(kept)
+
+
+def test_a_search_takes_the_place_of_the_clients_own_copy() -> None:
+    search = WebSearch("s1", ("q",), "completed", (SearchSource("https://a.example/", "A", "page"),))
+    said = Message(
+        "assistant",
+        (Text("a"), WebSearch("ws_9", ("q",), "completed", (SearchSource("https://a.example/"),)), Text("b")),
+    )
+    back = put_back(said, [Kept(1, search, 1)], ProviderState("p", "f", "chat"))
+    assert back.content == (Text("a"), search, Text("b"))
+
+
+def test_a_turn_remembered_twice_counts_once_when_the_later_memory_holds_the_earlier() -> None:
+    search = WebSearch("s1", ("q",))
+    first = VaultEntry("b", pack([Kept(0, Reasoning("why"))]))
+    later = VaultEntry("b", pack([Kept(0, Reasoning("why")), Kept(1, search, 3)]))
+    assert choose((first, later), "b", "", True) == (later.data, False)
+    other = VaultEntry("b", pack([Kept(0, Reasoning("else")), Kept(1, search, 3)]))
+    assert choose((first, other), "b", "", True) == (None, True)

@@ -9,9 +9,11 @@ import pytest
 
 from dragoman.catalog import resolve
 from dragoman.config import load
+from dragoman.core.events import Event, Failed
 from dragoman.core.messages import Message, Text
 from dragoman.core.request import ReasoningAsk, Request
 from dragoman.providers import Plan, Target, plan
+from dragoman.wire.upstream_errors import stream_error
 
 REASON = "The reasoning_content in the thinking mode must be passed back to the API."
 
@@ -26,6 +28,15 @@ def planned(tmp_path: Path, provider: str, model: str, config: str = "") -> Plan
     return plan(request, Target(found.provider, found.model, "k-12345"))
 
 
+def stage_end(made: Plan, events: list[Event]) -> Event:
+    """How a stream that ends so is told to the client."""
+    for stage in made.stages():
+        events = stage.feed(events)
+    return events[-1]
+
+
+CODED = ("minimax", "zhipu")
+"""Vendors whose failures inside of a stream are known by a number."""
 HOSTS = [
     ("minimax", "MiniMax-M2.5", 'base_url = "https://api.minimax.io/v1"'),
     ("minimax", "MiniMax-M2.5", 'base_url = "https://proxy.example/v1"\nprofile = "minimax"'),
@@ -47,6 +58,11 @@ def test_the_same_request_is_shaped_and_its_error_read_as_by_the_vendor(
     theirs, ours = own.error(400, {}, body), mine.error(400, {}, body)
     assert (ours.kind, ours.code, ours.param, ours.message) == (theirs.kind, theirs.code, theirs.param, theirs.message)
     assert (ours.code == "reasoning_missing") is (vendor == "xiaomi")
+    said = stream_error({"error": {"code": "1308", "message": "the plan is used up (2056)"}})
+    assert said is not None
+    ends = [stage_end(one, [Failed(said)]) for one in (own, mine)]
+    assert ends[0] == ends[1], "in a stream as well"
+    assert (isinstance(ends[0], Failed) and ends[0].error.kind == "billing") is (vendor in CODED)
 
 
 @pytest.mark.req(59)

@@ -287,6 +287,8 @@ def test_thinking_on_minimax(reasoning: Any, sent: Any) -> None:
 def test_thinking_on_zhipu() -> None:
     _, body = made({"reasoning": {"effort": "low"}}, target("zhipu:glm-5.2"))
     assert body["thinking"] == {"type": "enabled", "clear_thinking": False}
+    _, body = made({"reasoning": {"effort": "none"}}, target("zhipu:glm-5.2"))
+    assert body["thinking"] == {"type": "disabled"}
 
 
 # Formats
@@ -635,7 +637,7 @@ def test_a_custom_row_on_a_vendors_profile_is_shaped_and_read_like_the_vendor() 
     vendor = target("minimax:MiniMax-M3")
     row = ProviderRow("mine", base_url="https://proxy.example", profile=vendor.provider.profile, custom=True)
     done = plan(Request("m", HI, temperature=5.0), Target(row, vendor.model, "k"))
-    assert json.loads(done.body)["temperature"] == 1.0
+    assert json.loads(done.body)["temperature"] == 2.0
     assert done.context("t", lambda p: p).reasoning_details is vendor.provider.profile.reasoning_details
 
 

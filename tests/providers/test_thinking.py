@@ -163,5 +163,50 @@ def test_a_budget_leaves_room_for_the_answer(budget: int | None, limit: int, sen
     assert ("param_clamped" in codes(decision)) is (budget is not None and budget != sent)
 
 
+@pytest.mark.req(84)
+@pytest.mark.parametrize("limit", [1, 1000, 1024])
+@pytest.mark.parametrize(
+    "profile",
+    [Profile(thinking="budget"), Profile(thinking="adaptive", anthropic_thinking="full")],
+    ids=["budget", "full"],
+)
+def test_a_limit_below_the_least_budget_leaves_no_thinking(limit: int, profile: Profile) -> None:
+    said = ReasoningAsk(asked=True, budget=2000)
+    decision = run(said, profile=profile, max_tokens=limit, wire="messages", client="messages")
+    assert (decision.shape, decision.active, codes(decision)) == (Thinking("off"), False, ["param_dropped"])
+    more = run(said, profile=profile, max_tokens=1025, wire="messages", client="messages")
+    assert (more.shape.mode, more.shape.budget) == ("on", 1024)
+
+
 def test_the_responses_wire_says_on_with_an_effort() -> None:
     assert run(ask(asked=True), wire="responses").shape == Thinking("on", "medium")
+
+
+WORDS = Profile(efforts={"none": "none", "minimal": "none", "low": "high", "max": "max"}, thinking="type_effort")
+
+
+@pytest.mark.req(85)
+@pytest.mark.parametrize("wire", ["chat", "responses"])
+def test_an_effort_whose_word_means_off_is_off(wire: Any) -> None:
+    decision = run(ask("minimal"), profile=WORDS, wire=wire)
+    assert (decision.shape, decision.active) == (Thinking("off", "none"), False)
+    assert codes(decision) == ["effort_coerced"]
+
+
+@pytest.mark.req(85)
+@pytest.mark.parametrize("wire", ["chat", "responses"])
+def test_a_model_that_always_thinks_is_asked_for_the_least_that_is_not_off(wire: Any) -> None:
+    forced = ModelFacts("m", "acme", thinking="forced")
+    decision = run(ask("none"), profile=WORDS, model=forced, wire=wire)
+    assert (decision.shape, decision.active, codes(decision)) == (Thinking("on", "high"), True, ["effort_coerced"])
+
+
+@pytest.mark.req(85)
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_a_wire_without_an_effort_says_nothing_of_thinking(effort: Effort) -> None:
+    mute = Profile(thinking="type", reasoning_effort=False, efforts={"none": "none", "low": "low"})
+    decision = run(ask(effort), profile=mute, wire="responses")
+    assert (decision.shape, decision.active, codes(decision)) == (Thinking(), True, ["param_dropped"])
+    assert run(profile=mute, wire="responses", default="off") == Decision(Thinking(), True)
+    # The flag is about that wire's field alone.
+    assert run(ask("low"), profile=mute, wire="chat").shape.mode == "on"

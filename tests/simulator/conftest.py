@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,30 +51,33 @@ class Got:
 
     @property
     def deltas(self) -> list[dict[str, Any]]:
-        return [chunk["choices"][0]["delta"] for chunk in self.chunks if chunk["choices"]]
+        return [c["choices"][0]["delta"] for c in self.chunks if c.get("choices") and "delta" in c["choices"][0]]
 
     def joined(self, name: str) -> str:
         return "".join(delta.get(name) or "" for delta in self.deltas)
 
     @property
     def finish(self) -> str | None:
-        reasons = [c["choices"][0]["finish_reason"] for c in self.chunks if c["choices"]]
+        reasons = [c["choices"][0].get("finish_reason") for c in self.chunks if c.get("choices")]
         return next((reason for reason in reasons if reason), None)
 
 
 class Client:
-    """Asks the simulator as a client of the vendor would."""
+    """Asks the simulator as a client of the vendor would. chat_path, messages_path: its first path of that wire."""
 
-    def __init__(self, sim: Simulator, session: aiohttp.ClientSession) -> None:
+    def __init__(self, sim: Simulator, session: aiohttp.ClientSession, model: str = "mimo-v2.6-pro") -> None:
         self.sim = sim
         self.session = session
+        self.model = model
+        self.chat_path = next((p for p, wire in sim.vendor.paths.items() if wire == "chat"), "")
+        self.messages_path = next((p for p, wire in sim.vendor.paths.items() if wire == "messages"), "")
+        self.headers = {"api-key": KEY}
 
-    async def post(
-        self, body: Any, *, path: str = "/v1/chat/completions", headers: dict[str, str] | None = None
-    ) -> Got:
+    async def post(self, body: Any, *, path: str = "", headers: dict[str, str] | None = None) -> Got:
+        path = path or self.chat_path
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"api-key": KEY} if headers is None else headers
-        async with self.session.post(self.sim.url + path, data=data, headers=sent) as answer:
+        sent = self.headers if headers is None else headers
+        async with self.session.post(self.sim.url + path, data=io.BytesIO(data), headers=sent) as answer:
             got = Got(answer.status, {k.lower(): v for k, v in answer.headers.items()})
             try:
                 async for piece, _ in answer.content.iter_chunks():
@@ -83,13 +88,28 @@ class Client:
 
     async def chat(self, text: str | list[dict[str, Any]], **fields: Any) -> Got:
         messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
-        return await self.post({"model": "mimo-v2.6-pro", "messages": messages, **fields})
+        return await self.post({"model": self.model, "messages": messages, **fields})
 
     async def messages(self, text: str | list[dict[str, Any]], **fields: Any) -> Got:
         messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
-        return await self.post(
-            {"model": "mimo-v2.6-pro", "messages": messages, **fields}, path="/anthropic/v1/messages"
-        )
+        return await self.post({"model": self.model, "messages": messages, **fields}, path=self.messages_path)
+
+
+MODELS = {
+    "minimax": "MiniMax-M3",
+    "deepseek": "deepseek-v4-pro",
+    "zhipu": "glm-5.2",
+    "moonshot": "kimi-k3",
+}
+
+
+@asynccontextmanager
+async def simulated(profile: str, model: str = "", **switches: Any) -> AsyncIterator[Client]:
+    """A client of one profile's simulator."""
+    async with running_simulator(profile, KEY, **switches) as sim, aiohttp.ClientSession() as session:
+        client = Client(sim, session, model or MODELS[profile])
+        client.headers = {"Authorization": f"Bearer {KEY}", "anthropic-version": "2023-06-01"}
+        yield client
 
 
 @pytest.fixture

@@ -152,6 +152,45 @@ def test_talk_needs_no_tool() -> None:
     assert "Hello" in made.text
 
 
+def test_code_mode_is_answered_in_code() -> None:
+    """Codex gives some models one tool that runs JavaScript (0.169.0, November 2026)."""
+    tool = Offered("functions__exec", "Run JavaScript code to compose tool calls", offered("x", input=STRING).schema)
+    (made,) = turn(ask(Said("user", MARKER), tools=(tool,))).calls
+    code = arguments(made)["input"]
+    assert code.startswith("const done = await tools.exec_command(")
+    assert json.loads(code.partition("(")[2].partition(");")[0]) == {"cmd": WRITES}
+    assert "text(done.output)" in code
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["You are performing a CONTEXT CHECKPOINT COMPACTION. Write", "Your task is to create a detailed summary of"],
+)
+def test_a_summary_tells_what_was_said_and_calls_nothing(words: str) -> None:
+    said = (
+        Said("user", MARKER),
+        Said("assistant", "done: it is there"),
+        Said("user", f"{words} the conversation so far."),
+    )
+    got = turn(ask(*said, tools=CLAUDE))
+    assert got.calls == ()
+    assert "done: it is there" in got.text
+    assert words not in got.text
+    tagged = Said("user", f"{words} the conversation, a <summary> block.")
+    assert turn(ask(*said[:2], tagged, tools=CLAUDE)).text.endswith("done: it is there</summary>")
+
+
+def test_a_search_is_made_with_the_function_for_it() -> None:
+    search = offered("web_search", query=STRING)
+    asks = Said("user", "Perform a web search for the query: xiaomi mimo")
+    (made,) = turn(ask(asks, tools=(search,))).calls
+    assert made.name == "web_search"
+    assert arguments(made)["query"]
+    asks = Said("user", "Search the web for news.")
+    assert [c.name for c in turn(ask(asks, tools=(*CODEX, search))).calls] == ["web_search"]
+    assert [c.name for c in turn(ask(Said("user", MARKER), tools=(search, *CODEX))).calls] == ["exec_command"]
+
+
 def test_no_thinking_when_it_is_off() -> None:
     assert turn(ask(Said("user", "Say hello."), thinking=False)).reasoning == ""
 
@@ -167,6 +206,13 @@ def test_what_clients_put_around_the_task_is_not_the_task() -> None:
     )
     text, _, index = task(said)
     assert (text, index) == (MARKER, 2)
+
+
+def test_the_last_part_of_a_message_is_the_task() -> None:
+    """Gateways put messages together where the roles must alternate."""
+    old = "Run `seq 9`, then say what you did."
+    said = (Said("user", old + MARKER, parts=(old, MARKER, "<system-reminder>Write less</system-reminder>")),)
+    assert task(said)[0] == MARKER
 
 
 def test_an_answered_task_is_closed() -> None:

@@ -84,3 +84,19 @@ def test_an_unknown_profile_is_told() -> None:
     done = subprocess.run([sys.executable, "-c", RUN, "--profile", "acme"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "xiaomi" in done.stderr
+
+
+def test_other_profiles_and_their_manners() -> None:
+    with simulate("--profile", "minimax", "--manner", "cumulative", "--manner", "repeat", "--check") as (base, process):
+        assert ask(base) == 401
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "auth at headers" in out
+
+
+def test_a_manner_of_another_vendor_is_told() -> None:
+    arguments = [sys.executable, "-c", RUN, "--profile", "zhipu", "--manner", "repeat"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "zhipu has no manner" in done.stderr

@@ -9,16 +9,17 @@ import pytest
 
 from dragoman.simulator import Call, Simulator, Turn, wait_for
 from dragoman.simulator.directives import STATUS_FAULTS, Directive, find, parse, without
+from dragoman.simulator.vendors.xiaomi import XIAOMI
 from tests.simulator.conftest import KEY, Client
 from tests.simulator.test_streams import SHELL, TASK
 
 
-@pytest.mark.parametrize("fault", sorted(STATUS_FAULTS))
+@pytest.mark.parametrize("fault", sorted(set(XIAOMI.failures) & set(STATUS_FAULTS)))
 async def test_status_faults(client: Client, sim: Simulator, fault: str) -> None:
     got = await client.chat(f"hi [sim:fault={fault}]")
-    status, message, _, kind = STATUS_FAULTS[fault]
-    assert got.status == status
-    assert (got.json["error"]["message"], got.json["error"]["type"]) == (message, kind)
+    failure = XIAOMI.failures[fault]
+    assert got.status == failure.status
+    assert (got.json["error"]["message"], got.json["error"]["type"]) == (failure.message, failure.kind)
     assert sim.violations == []
     assert sim.verdict().faults == {fault: 1}
 

@@ -9,7 +9,8 @@ import pytest
 
 from dragoman.simulator import chat_rules, messages_rules
 from dragoman.simulator.ask import Ask, Rejected
-from dragoman.simulator.vendor import XIAOMI
+from dragoman.simulator.vendor import Account
+from dragoman.simulator.vendors.xiaomi import XIAOMI
 
 PRO = XIAOMI.card("mimo-v2.6-pro")
 TEXT_ONLY = XIAOMI.card("mimo-v2.5-pro")
@@ -28,7 +29,7 @@ def chat(messages: list[dict[str, Any]] | None = None, **fields: Any) -> dict[st
 
 
 def read(body: dict[str, Any], card: Any = PRO, *, search: bool = False) -> Ask:
-    return chat_rules.read(body, XIAOMI, card, search=search)
+    return chat_rules.read(body, XIAOMI, card, Account(search=search))
 
 
 def changed(message: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -129,7 +130,8 @@ def test_cut_arguments_are_named_with_their_column() -> None:
 def test_null_content_is_answered_in_the_vendors_words() -> None:
     with pytest.raises(Rejected) as caught:
         read(chat([USER, changed(CALLED, content=None), RESULT]))
-    assert (caught.value.message, caught.value.reason) == ("Param Incorrect", "`text` is not set")
+    failure = XIAOMI.told(caught.value, "chat")
+    assert (failure.status, failure.message, failure.param) == (400, "Param Incorrect", "`text` is not set")
 
 
 def test_media_on_a_model_without_it_is_not_found() -> None:
@@ -202,7 +204,7 @@ MESSAGES_BAD = [
 @pytest.mark.parametrize(("body", "rule"), [c[1:] for c in MESSAGES_BAD], ids=[c[0] for c in MESSAGES_BAD])
 def test_messages_refuses(body: dict[str, Any], rule: str) -> None:
     with pytest.raises(Rejected) as caught:
-        messages_rules.read(body, XIAOMI, PRO)
+        messages_rules.read(body, XIAOMI, PRO, Account())
     assert caught.value.rule == rule
     assert caught.value.status == 400
 
@@ -222,12 +224,12 @@ MESSAGES_GOOD = [
 
 @pytest.mark.parametrize("body", [case[1] for case in MESSAGES_GOOD], ids=[case[0] for case in MESSAGES_GOOD])
 def test_messages_takes(body: dict[str, Any]) -> None:
-    ask = messages_rules.read(body, XIAOMI, PRO)
+    ask = messages_rules.read(body, XIAOMI, PRO, Account())
     assert len(ask.said) == len(body["messages"])
 
 
 def test_messages_reads_a_turn_whole() -> None:
-    ask = messages_rules.read(chat([USER, USED, RETURNED]), XIAOMI, PRO)
+    ask = messages_rules.read(chat([USER, USED, RETURNED]), XIAOMI, PRO, Account())
     turn = ask.said[1]
     assert (turn.reasoning, turn.signature, turn.calls[0].name) == ("r", "s", "f")
     assert ask.said[2].results == (("t1", "ok"),)

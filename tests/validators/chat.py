@@ -166,10 +166,22 @@ def _delta(delta: dict[str, Any], parsed: Parsed, *, first: bool) -> None:
         if delta["content"]:
             _seen(parsed, "text")
     if "annotations" in delta:
-        parsed.annotations.extend(delta["annotations"])
+        for annotation in delta["annotations"]:
+            _annotation(annotation)
+            parsed.annotations.append(annotation)
     for fragment in delta.get("tool_calls", ()):
         _call(fragment, parsed)
         _seen(parsed, "call")
+
+
+def _annotation(annotation: dict[str, Any]) -> None:
+    """A citation of a web page, in the form of the official SDK. Other kinds pass as their vendors send them."""
+    if annotation["type"] != "url_citation":
+        return
+    cited = annotation["url_citation"]
+    assert cited["url"]
+    assert isinstance(cited["title"], str)
+    assert 0 <= cited["start_index"] <= cited["end_index"]
 
 
 def _call(fragment: dict[str, Any], parsed: Parsed) -> None:

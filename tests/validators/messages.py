@@ -38,6 +38,7 @@ DELTAS = {
     "text": {"text_delta", "citations_delta"},
     "thinking": {"thinking_delta", "signature_delta"},
     "tool_use": {"input_json_delta"},
+    "server_tool_use": {"input_json_delta"},
 }
 _OFFICIAL: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
@@ -157,6 +158,12 @@ def _block(parsed: Parsed, value: dict[str, Any]) -> None:
             assert block["id"]
             assert block["name"]
             block["partial"] = ""
+        elif block["type"] == "server_tool_use":
+            assert block["id"]
+            assert block["input"] == {} or block["name"] != "web_search", "a search's input comes in deltas"
+            block["partial"] = ""
+        elif block["type"] == "web_search_tool_result":
+            _search_result(parsed, block)
         parsed.blocks.append(block)
         parsed.stopped.append(False)
         return
@@ -170,7 +177,7 @@ def _block(parsed: Parsed, value: dict[str, Any]) -> None:
         return
     assert kind == "content_block_delta"
     delta = value["delta"]
-    assert delta["type"] in DELTAS[block["type"]]
+    assert delta["type"] in DELTAS.get(block["type"], set()), f"a {block['type']} block has no {delta['type']}"
     if block["type"] == "thinking":
         assert not block["signature"], "nothing after the signature"
     match delta["type"]:
@@ -182,19 +189,38 @@ def _block(parsed: Parsed, value: dict[str, Any]) -> None:
             assert delta["signature"]
             block["signature"] = delta["signature"]
         case "citations_delta":
-            block.setdefault("citations", []).append(delta["citation"])
+            if delta["citation"]["type"] == "web_search_result_location":
+                assert delta["citation"]["encrypted_index"], "a citation that cannot be sent back"
+            if not block.get("citations"):
+                block["citations"] = []
+            block["citations"].append(delta["citation"])
         case "input_json_delta":
             block["partial"] += delta["partial_json"]
+
+
+def _search_result(parsed: Parsed, block: dict[str, Any]) -> None:
+    """A result follows its search, and holds what clients send back to have the pages cited again."""
+    uses = [b["id"] for b in parsed.blocks if b["type"] == "server_tool_use"]
+    assert block["tool_use_id"] in uses, "a result without its search"
+    if isinstance(block["content"], dict):
+        assert block["content"]["type"] == "web_search_tool_result_error"
+        assert block["content"]["error_code"]
+        return
+    for page in block["content"]:
+        assert page["type"] == "web_search_result"
+        assert page["url"]
+        assert page["title"]
+        assert page["encrypted_content"], "a page without content cannot be sent back"
 
 
 def _calls_are_whole(parsed: Parsed) -> None:
     """Every call is a whole object; only the last block may have been cut, and then the end says so."""
     for number, block in enumerate(parsed.blocks):
-        if block["type"] != "tool_use":
+        if block["type"] not in ("tool_use", "server_tool_use"):
             continue
         partial = block.pop("partial")
         try:
-            block["input"] = json.loads(partial or "{}")
+            block["input"] = json.loads(partial) if partial else block["input"]
             assert isinstance(block["input"], dict)
         except ValueError:
             assert number == len(parsed.blocks) - 1

@@ -185,12 +185,31 @@ def _items(events: list[dict[str, Any]]) -> None:
             assert event["item_id"] == opened[event["output_index"]]["id"], f"U3: {kind} has another item's id"
             _delta(event, streamed, closed)
     assert done.keys() == opened.keys(), "U3: items that never close"
+    _searches(events, done)
     output = events[-1]["response"]["output"]
     assert output == [done[i] for i in sorted(done)], "U5: the terminal output is not the done items"
     _output(events[-1]["response"])
     assert not streamed.keys() - closed, f"U4: deltas without a done event: {streamed.keys() - closed}"
     for item in output:
         _whole(item, streamed)
+
+
+def _searches(events: list[dict[str, Any]], done: dict[int, dict[str, Any]]) -> None:
+    """A web search tells its steps in order, and that it is completed exactly where it is."""
+    prefix = "response.web_search_call."
+    for index, item in done.items():
+        told = [e["type"] for e in events if e["type"].startswith(prefix) and e["output_index"] == index]
+        steps = [name[len(prefix) :] for name in told]
+        if item["type"] != "web_search_call":
+            assert not steps, f"steps of a search inside of a {item['type']}"
+            continue
+        expected = ["in_progress", "searching", "completed"]
+        if item["status"] == "incomplete":  # the connection may break between any two steps
+            expected = expected[: len(steps)]
+        elif item["status"] != "completed":
+            expected.pop()
+        assert steps == expected, f"the steps of a search: {steps}"
+        assert item["action"]["type"] in ("search", "open_page", "find_in_page")
 
 
 def _delta(event: dict[str, Any], streamed: Any, closed: set[tuple[str, str, int]]) -> None:
@@ -206,6 +225,14 @@ def _delta(event: dict[str, Any], streamed: Any, closed: set[tuple[str, str, int
         key = (event["item_id"], delta, part)
         assert event[field_name] == "".join(streamed[key]), f"U4: {kind} is not its deltas joined"
         closed.add(key)
+    elif kind.endswith("_part.done"):
+        kinds = (
+            ("output_text", "refusal")
+            if event["part"]["type"] in ("output_text", "refusal")
+            else ("reasoning_text", "reasoning_summary_text")
+        )
+        said = "".join(t for k in kinds for t in streamed.get((event["item_id"], f"response.{k}.delta", part), []))
+        assert event["part"].get("text", event["part"].get("refusal")) == said, f"U4: {kind} is not its deltas joined"
 
 
 def _whole(item: dict[str, Any], streamed: dict[tuple[str, str, int], list[str]]) -> None:

@@ -18,6 +18,8 @@ from dragoman.wire import chat_completions, messages, responses
 from dragoman.wire.base import DecodeContext, StreamDecoder
 from dragoman.wire.seal import SealStage
 from dragoman.wire.sse import frames
+from dragoman.wire.think_tags import TagRules
+from tests.wire.chat import golden
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DECODERS: dict[str, type[StreamDecoder]] = {
@@ -55,9 +57,16 @@ class PlainBox:
         return sealed
 
 
-def road(wire: str, pieces: list[bytes]) -> tuple[list[Event], dict[str, bytes]]:
+def rules(path: Path) -> TagRules | None:
+    """How thinking stands in the text of this transcript."""
+    return golden.context(path.parent.name).tags if path.parent.parent == golden.ROOT else None
+
+
+def road(wire: str, pieces: list[bytes], tags: TagRules | None = None) -> tuple[list[Event], dict[str, bytes]]:
     """Events and client bytes of a transcript that comes in these pieces."""
-    decoder = DECODERS[wire](DecodeContext(provider="p", family="f", turn="t", mint=lambda prefix: prefix + "0"))
+    decoder = DECODERS[wire](
+        DecodeContext(provider="p", family="f", turn="t", mint=lambda prefix: prefix + "0", tags=tags)
+    )
     stages = [
         RestoreTools(lower(Request("m", (), tools=TOOLS), Profile()).table),
         SealStage(PlainBox(), "p", "f", "tenant", lambda packed: "ref"),
@@ -77,15 +86,16 @@ def road(wire: str, pieces: list[bytes]) -> tuple[list[Event], dict[str, bytes]]
     return out, sent
 
 
-@pytest.mark.req(21)
+@pytest.mark.req(21, 118)
 @pytest.mark.parametrize(
     ("wire", "path"), CASES, ids=lambda v: v if isinstance(v, str) else f"{v.parent.name}-{v.stem}"
 )
 def test_any_cut_gives_the_same(wire: str, path: Path) -> None:
     data = path.read_bytes()
-    whole = road(wire, [data])
+    tags = rules(path)
+    whole = road(wire, [data], tags)
     for at in range(1, len(data)):
-        assert road(wire, [data[:at], data[at:]]) == whole, f"cut at byte {at}"
+        assert road(wire, [data[:at], data[at:]], tags) == whole, f"cut at byte {at}"
 
 
 @pytest.mark.parametrize(
@@ -93,4 +103,5 @@ def test_any_cut_gives_the_same(wire: str, path: Path) -> None:
 )
 def test_byte_by_byte(wire: str, path: Path) -> None:
     data = path.read_bytes()
-    assert road(wire, [data[i : i + 1] for i in range(len(data))]) == road(wire, [data])
+    tags = rules(path)
+    assert road(wire, [data[i : i + 1] for i in range(len(data))], tags) == road(wire, [data], tags)

@@ -70,6 +70,8 @@ def test_priority_of_the_fields_and_an_empty_one_masks_nothing(delta: dict[str, 
 def test_details_come_in_several_forms(details: Any, text: str) -> None:
     got = reply(chunk({"reasoning_details": details, "content": "T"}), STOP, DONE)
     assert (got.reasoning, got.text) == (text, "T")
+    beside = reply(chunk({"reasoning_details": details, "reasoning_content": "r", **call(0, "i", "f", "{}")}), DONE)
+    assert (beside.reasoning, [c.name for c in beside.calls]) == (text or "r", ["f"])
 
 
 @pytest.mark.req(44)
@@ -136,10 +138,23 @@ def test_cumulative_snapshots_give_only_their_suffix(field: str) -> None:
         ("a", "ab"),
         ("-", "--", "x", "--"),
         ("a", "b", "ab", "abab"),
+        ("=", "==", "====", "end"),
+        (" ", "  ", "    ", "x", "y"),
+        ("#", "##", "### x", " y"),
+        ("ha", "haha", "hahahaha!"),
+        tuple("-" * n for n in range(1, 30)),
     ],
 )
 def test_pieces_that_repeat_a_prefix_are_not_swallowed(field: str, texts: tuple[str, ...]) -> None:
     assert "".join(said(fragments(field, *texts))) == "".join(texts)
+
+
+@pytest.mark.req(45)
+@pytest.mark.parametrize(
+    "texts", [("*", "**", "**The", "**The us", "**The user"), ("a", "ab", "abc"), ("\n", "\n\nx", "\n\nxy")]
+)
+def test_snapshots_that_begin_with_a_repeated_letter(texts: tuple[str, ...]) -> None:
+    assert "".join(said(fragments("reasoning_content", *texts))) == texts[-1]
 
 
 @pytest.mark.req(46)
@@ -175,6 +190,14 @@ def test_reasoning_stands_before_the_text_of_its_chunk_and_an_open_call_before_b
         "S",
         "U",
     ]
+    # Arguments that read as whole already: what belongs to the open call is told before anything may close it.
+    got = reply(
+        chunk(call(0, "i", "f", "1")),
+        chunk({"content": "U", "reasoning_content": "S", **call(0, args="2")}),
+        STOP,
+        DONE,
+    )
+    assert [b.arguments if isinstance(b, ToolCall) else b.text for b in got.message.content] == ["12", "S", "U"]
 
 
 @pytest.mark.req(14)
@@ -474,6 +497,14 @@ def test_usage_reports(report: dict[str, Any], expected: tuple[int | None, ...])
     assert (got.input, got.cache_read, got.cache_write, got.output, got.reasoning) == expected
     assert got.raw is not None
     assert json.loads(bytes(got.raw)) == report
+
+
+@pytest.mark.req(89)
+@pytest.mark.parametrize("cost", ['"1abc"', '"$1"', "-1", "1e300", '{"a":1}', "true", '""'])
+def test_a_cost_that_is_no_price_is_unknown(cost: str) -> None:
+    report = {"prompt_tokens": 3, "completion_tokens": 2, "cost": json.loads(cost)}
+    got = reply(chunk({"content": "x"}), STOP, {"choices": [], "usage": report}, DONE)
+    assert got.usage is not None and (got.usage.total, got.usage.cost) == (5, None)
 
 
 def test_searches_and_the_vendors_own_cost_digit_for_digit() -> None:

@@ -1,4 +1,4 @@
-"""The Chat encoder: the grammar for every stream, ends, and the native lane."""
+"""The Chat encoder: the grammar for every stream, and ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from dragoman.core.events import (
     Finished,
     Incomplete,
     Noted,
-    RawFrame,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -29,11 +28,11 @@ from dragoman.core.messages import Message, Reasoning, Text, ToolCall
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
-from dragoman.wire.chat_completions import Decoder, Encoder, NativeEncoder, View, encode_whole, native_whole
+from dragoman.wire.chat_completions import Decoder, Encoder, View, encode_whole
 from dragoman.wire.sse import frames
 from tests.strategies import event_streams
 from tests.validators.chat import Parsed, validate
-from tests.wire.chat.chunks import DONE, USAGE, chunk, context, events, sse, usage
+from tests.wire.chat.chunks import DONE, USAGE, chunk, context, events
 
 VIEW = View("asked", True, True)
 
@@ -210,6 +209,14 @@ def test_the_preamble_comes_once_and_is_made_up_for() -> None:
     assert validate(frames(encoder().encode([*text(), Finished()]))).text == "x"
 
 
+@pytest.mark.req(10)
+@pytest.mark.parametrize("end", [Finished(), Incomplete("length"), Failed(ErrorInfo("server", "m"))])
+def test_after_the_end_nothing_comes(end: Event) -> None:
+    made = encoder()
+    out = made.encode([*text("a"), end, *text("b"), Finished()]) + made.encode([*text("c"), end]) + made.keepalive()
+    assert out == encoder().encode([*text("a"), end])
+
+
 @pytest.mark.req(41)
 def test_segments_of_thinking_are_never_glued() -> None:
     items: list[Event] = [
@@ -232,11 +239,21 @@ def test_segments_of_thinking_are_never_glued() -> None:
     [
         (
             b'{"type":"url_citation","url":"u","title":"t"}',
-            {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 0, "title": "t", "url": "u"}},
+            {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "t", "url": "u"}},
         ),
         (
-            b'{"type":"url_citation","url_citation":{"url":"u"}}',
-            {"type": "url_citation", "url_citation": {"url": "u"}},
+            b'{"type":"url_citation","url_citation":{"url":"u","title":"t","start_index":0,"end_index":1,"n":2}}',
+            {
+                "type": "url_citation",
+                "url_citation": {"url": "u", "title": "t", "start_index": 0, "end_index": 1, "n": 2},
+            },
+        ),
+        (
+            b'{"type":"web_search_result_location","url":"u","title":"t","cited_text":"c","encrypted_index":"e"}',
+            {
+                "type": "url_citation",
+                "url_citation": {"start_index": 0, "end_index": 1, "title": "t", "url": "u", "summary": "c"},
+            },
         ),
         (b'{"type":"other"}', {"type": "other"}),
     ],
@@ -257,56 +274,6 @@ def test_strings_are_escaped() -> None:
     ]
     parsed = told(items, View('m"', True, False))
     assert (parsed.text, parsed.calls[0].arguments, parsed.calls[0].id, parsed.model) == (nasty, nasty, 'i"', 'm"')
-
-
-# -- the native lane
-
-
-def native(data: bytes, view: View = VIEW, id: str = "") -> bytes:
-    decoder = Decoder(context(native=True))
-    one = NativeEncoder(view, lambda prefix: prefix, 7, id)
-    items = decoder.feed(data) + decoder.end()
-    return frames(one.preamble() + one.encode(items) + one.keepalive())
-
-
-def test_native_frames_keep_all_but_the_model_and_the_given_id() -> None:
-    first = chunk({"role": "assistant", "content": "x", "vendor": [1, 2.50]})
-    data = sse(first, chunk({}, "stop"), usage(USAGE), DONE)
-    sent = native(data, id="mine")
-    lines = [line[6:] for line in sent.decode().split("\n\n") if line]
-    assert lines[-1] == "[DONE]"
-    assert json.loads(lines[0]) == {**first, "model": "asked", "id": "mine"}
-    assert '"vendor":[1, 2.5]' in lines[0].replace('"vendor": ', '"vendor":')
-    assert json.loads(lines[2])["usage"] == USAGE
-    assert b'"usage"' not in native(data, View("asked", True, False))
-
-
-@pytest.mark.parametrize("tail", [[DONE], []], ids=["with DONE", "without DONE"])
-def test_native_streams_end_once(tail: list[str]) -> None:
-    sent = native(sse(chunk({"role": "assistant", "content": "x"}), chunk({}, "stop"), *tail))
-    assert sent.count(b"[DONE]") == 1
-
-
-def test_a_native_failure_is_told_once_and_never_done() -> None:
-    silent = native(sse(chunk({"role": "assistant", "content": "x"}), DONE))
-    assert b"[DONE]" not in silent
-    assert silent.count(b'"error"') == 1
-    spoken = native(sse(chunk({"content": "x"}), {"error": {"message": "theirs"}}))
-    assert spoken.count(b'"error"') == 1
-    assert b"theirs" in spoken
-    assert b"[DONE]" not in spoken
-
-
-def test_native_frames_that_are_no_json_are_left_out() -> None:
-    one = NativeEncoder(VIEW, lambda prefix: prefix, 7)
-    assert one.encode([RawFrame("", b"{"), Finished()]) == [("", b"[DONE]")]
-    assert one.encode([RawFrame("", b"{}")]) == []
-
-
-def test_a_native_whole_answer() -> None:
-    body = native_whole(VIEW, b'{"id":"up","model":"vm","x":[1, 2]}', "mine")
-    assert body == b'{"id":"mine","model":"asked","x":[1, 2]}'
-    assert native_whole(VIEW, b'{"id":"up"}') == b'{"id":"up"}'
 
 
 # -- the validator itself refuses what is wrong
@@ -337,6 +304,16 @@ def test_the_validator_refuses(old: bytes, new: bytes) -> None:
     assert GOOD.count(old) >= 1
     with pytest.raises(AssertionError):
         validate(GOOD.replace(old, new, 1))
+
+
+@pytest.mark.req(7)
+def test_a_routers_own_cost_is_told_in_its_digits() -> None:
+    usage = Usage(3, output=4, cost="0.10000000000000001")
+    one = encoder()
+    sent = frames(one.preamble() + one.encode([*text(), Finished(usage=usage)]))
+    assert b'"cost":0.10000000000000001}' in sent
+    spoilt = told([*text(), Finished(usage=Usage(3, output=4, cost="1,5"))]).usage
+    assert spoilt is not None and "cost" not in spoilt
 
 
 def test_the_validator_knows_who_asked_for_usage() -> None:

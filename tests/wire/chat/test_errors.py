@@ -91,7 +91,9 @@ def test_the_streams_prefix_is_taken_off_and_the_reason_found_in_param(prefix: b
 
 def test_what_a_router_was_told_is_told_on() -> None:
     info = read(502, said("Provider returned error", metadata={"provider_name": "p", "raw": "the true reason"}))
-    assert info.message == "Provider returned error: the true reason"
+    assert info.message == "Provider returned error: p: the true reason"
+    nested = {"provider_name": "p", "raw": json.dumps({"error": {"message": "too long a prompt"}})}
+    assert read(400, said("Provider returned error", metadata=nested)).message.endswith("error: p: too long a prompt")
 
 
 def test_bodies_that_are_no_json() -> None:

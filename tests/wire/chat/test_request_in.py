@@ -202,7 +202,10 @@ def test_roles_keep_their_place() -> None:
             Media("image", data="AAAA", media_type="image/png", detail="low"),
         ),
         ({"type": "image_url", "image_url": "https://e/x"}, Media("image", url="https://e/x")),
-        ({"type": "image_url", "image_url": {"url": "data:text/plain,x"}}, Media("image", url="data:text/plain,x")),
+        (
+            {"type": "image_url", "image_url": {"url": "data:image/svg+xml,%3Csvg%3E"}},
+            Media("image", data="PHN2Zz4=", media_type="image/svg+xml"),
+        ),
         (
             {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
             Media("audio", data="AAAA", media_type="audio/mpeg"),

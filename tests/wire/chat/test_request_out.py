@@ -47,6 +47,14 @@ def test_sampling_limits_and_stop() -> None:
     assert (body["max_tokens"], body["temperature"], body["top_p"], body["stop"]) == (9, 0.5, 0.1, ["a"])
 
 
+def test_a_schema_has_a_name_whether_or_not_the_client_gave_one() -> None:
+    """OpenAI's protocol wants it; a Messages client cannot say it."""
+    for name in ("n", None):
+        asked = ResponseFormat("json_schema", name, Raw(b'{"type":"object"}'))
+        sent = write(response_format=asked)["response_format"]["json_schema"]
+        assert sent == {"name": name or "output", "schema": {"type": "object"}}
+
+
 @pytest.mark.case("F07")
 def test_the_name_of_the_limit() -> None:
     body = write(max_output_tokens=1024, flags={"max_tokens_field": "max_completion_tokens"})
@@ -171,7 +179,15 @@ def test_parts_only_where_they_are_taken_or_needed() -> None:
     ],
 )
 def test_media(media: Media, part: dict[str, Any]) -> None:
-    assert said(Message("user", (Text("t"), media)))[0]["content"] == [{"type": "text", "text": "t"}, part]
+    sent = said(Message("user", (Text("t"), media)), media_detail=True)[0]["content"]
+    assert sent == [{"type": "text", "text": "t"}, part]
+
+
+@pytest.mark.parametrize(("wanted", "named"), [(True, {"filename": "document.pdf"}), (False, {})])
+def test_a_file_without_a_name_gets_one_where_the_vendor_wants_it(wanted: bool, named: dict[str, str]) -> None:
+    pdf = Media("document", data="AA", media_type="application/pdf")
+    part = said(Message("user", (pdf,)), file_names=wanted)[0]["content"][0]
+    assert part == {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA", **named}}
 
 
 def test_media_alone_gets_a_text_where_the_vendor_wants_one() -> None:

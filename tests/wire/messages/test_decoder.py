@@ -22,15 +22,17 @@ from dragoman.core.events import (
     Incomplete,
     Noted,
     RawFrame,
+    Started,
     TextDelta,
 )
 from dragoman.core.fold import Reply, fold
-from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall
+from dragoman.core.messages import Opaque, Reasoning, Text, ToolCall, WebSearch
 from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
 from dragoman.wire import sse
 from dragoman.wire.base import DecodeContext
 from dragoman.wire.messages import Decoder, Encoder, NativeEncoder, View, decode_error, decode_whole, encode_whole
+from tests.core.test_assemble import check_order
 from tests.strategies import event_streams
 from tests.validators.messages import validate
 
@@ -133,7 +135,7 @@ def test_the_whole_form_folds_to_the_same_answer(path: Path) -> None:
     assert plain(fold(decode_whole(body, context()))) == plain(fold(run(path.read_bytes())))
 
 
-@pytest.mark.req(10, 18)
+@pytest.mark.req(10, 11, 12, 18)
 @pytest.mark.parametrize("path", transcripts(), ids=lambda p: p.stem)
 def test_a_stream_broken_anywhere_has_one_end(path: Path) -> None:
     data = path.read_bytes()
@@ -145,6 +147,8 @@ def test_a_stream_broken_anywhere_has_one_end(path: Path) -> None:
             assert sum(isinstance(e, Finished | Incomplete | Failed) for e in events) == 1
             started = [e.index for e in events if isinstance(e, BlockStart)]
             assert started == [e.index for e in events if isinstance(e, BlockEnd)] == list(range(len(started)))
+            assert sum(isinstance(e, Started) for e in events) == 1
+            check_order(events)
             if at < told:
                 assert isinstance(events[-1], Failed)
 
@@ -185,8 +189,17 @@ class TestEnds:
 
     @pytest.mark.case("C13", "C18")
     def test_nothing_at_all(self) -> None:
-        assert [type(e) for e in run(b"")] == [Failed]
-        assert [type(e) for e in run(b"", error=ErrorInfo("network", "reset"))] == [Failed]
+        assert [type(e) for e in run(b"")] == [Started, Failed]
+        assert [type(e) for e in run(b"", error=ErrorInfo("network", "reset"))] == [Started, Failed]
+
+    @pytest.mark.req(10)
+    def test_the_start_is_told_once_and_first(self) -> None:
+        late = [*text(0, "a"), BEGIN, *done()]
+        for frames in ([BEGIN, BEGIN, *text(0, "a"), BEGIN, *done()], late, late[1:], [BEGIN, *call(0, "{}"), *done()]):
+            events = run(wire(*frames))
+            assert [type(e) for e in events].count(Started) == 1
+            assert type(events[0]) is Started
+            assert fold(events).id == ("m1" if frames[0] is BEGIN else "")
 
     @pytest.mark.case("C15")
     def test_a_reset_keeps_the_text(self) -> None:
@@ -212,7 +225,7 @@ class TestEnds:
         assert sound.complete == (True, True)
         assert fold(run(wire(BEGIN, *text(0, "a"), *done("max_tokens")))).complete == (False,)
 
-    @pytest.mark.req(17)
+    @pytest.mark.req(16, 17)
     @pytest.mark.parametrize(
         ("word", "end"),
         [
@@ -223,6 +236,7 @@ class TestEnds:
             ("max_tokens", Incomplete("length")),
             ("refusal", Incomplete("content_filter")),
             ("content_filter", Incomplete("content_filter")),
+            ("sensitive", Incomplete("content_filter")),
             ("model_context_window_exceeded", Incomplete("context_window")),
             ("repetition_truncation", Incomplete("repetition")),
         ],
@@ -234,6 +248,21 @@ class TestEnds:
         assert (type(last), last.reason, last.raw) == (type(end), end.reason, word)
         codes = [e.note.code for e in events if isinstance(e, Noted)]
         assert codes == (["repetition_cut"] if word == "repetition_truncation" else [])
+
+    @pytest.mark.req(16, 17)
+    @pytest.mark.case("C04")
+    def test_a_broken_answer_is_a_failure_with_its_usage(self) -> None:
+        body = {
+            "content": [{"type": "text", "text": "a"}],
+            "stop_reason": "network_error",
+            "usage": {"output_tokens": 5},
+        }
+        streamed = run(wire(BEGIN, *text(0, "a"), *done("network_error")))
+        for events in (streamed, decode_whole(json.dumps(body).encode(), context())):
+            last = events[-1]
+            assert isinstance(last, Failed) and "network_error" in last.error.message
+            assert last.usage is not None and last.usage.output == 5
+            assert sum(isinstance(e, Failed | Finished | Incomplete) for e in events) == 1
 
     def test_an_unknown_word_is_a_normal_end_with_a_note(self) -> None:
         reply = fold(run(wire(BEGIN, *text(0, "a"), *done("odd"))))
@@ -260,6 +289,23 @@ class TestEnds:
         assert isinstance(last, Failed)
         assert last.error.kind == "overloaded"
         assert "upstream exploded" in last.error.message
+
+    @pytest.mark.req(23)
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"upstream exploded",
+            b'{"message":"upstream exploded","code":"server_error"}',
+            b'{"type":"api_error","message":"upstream exploded","code":"server_error"}',
+            b'{"error":{"message":"upstream exploded","code":"server_error"}}',
+        ],
+    )
+    def test_an_event_named_error_ends_the_stream(self, data: bytes) -> None:
+        events = run(wire(BEGIN, *text(0, "x")) + b"event: error\ndata: " + data + b"\n\n")
+        last = events[-1]
+        assert isinstance(last, Failed)
+        assert last.error.message == "upstream exploded"
+        assert last.error.code == ("server_error" if data[:1] == b"{" else None)
 
     @pytest.mark.req(24)
     def test_a_status_envelope_inside_a_200(self) -> None:
@@ -315,7 +361,7 @@ class TestCalls:
         broken = fold(run(wire(BEGIN, *call(0, "{oops"), *done("tool_use")))).calls[0]
         assert (broken.arguments, broken.invalid) == ("{oops", True)
 
-    @pytest.mark.req(78)
+    @pytest.mark.req(78, 123)
     def test_unknown_fields_of_a_call_are_kept_for_replay(self) -> None:
         kept = fold(run(wire(BEGIN, *call(0, '{"a": 1}', extra={"k": [1]}), *done("tool_use")))).calls[0]
         assert kept.state is not None
@@ -341,6 +387,17 @@ class TestThinking:
         assert block.state is not None
         assert bytes(block.state.data) == b'{"type":"thinking","thinking":"why","signature":"sig"}'
 
+    @pytest.mark.req(78, 123)
+    def test_unknown_fields_of_thinking_are_kept_for_replay(self) -> None:
+        frames = [
+            start(0, {"type": "thinking", "thinking": "", "extra": {"k": [1]}}),
+            delta(0, type="thinking_delta", thinking="why"),
+            stop(0),
+        ]
+        block = fold(run(wire(BEGIN, *frames, *done()))).message.content[0]
+        assert isinstance(block, Reasoning) and block.state is not None
+        assert bytes(block.state.data) == b'{"type":"thinking","thinking":"why","extra":{"k":[1]}}'
+
     def test_an_unsigned_block_is_only_text(self) -> None:
         frames = [
             start(0, {"type": "thinking", "thinking": "a"}),
@@ -353,8 +410,15 @@ class TestThinking:
     @pytest.mark.req(14)
     def test_an_empty_block_is_remembered(self) -> None:
         frames = [start(0, {"type": "thinking", "thinking": ""}), stop(0), *text(1, "", "a")]
-        content = fold(run(wire(BEGIN, *frames, *done()))).message.content
-        assert content == (Reasoning("", "empty", "turn_1"), Text("a"))
+        events = run(wire(BEGIN, *frames, *done()))
+        assert fold(events).message.content == (Reasoning("", "empty", "turn_1"), Text("a"))
+        assert [e.text for e in events if isinstance(e, TextDelta)] == ["a"]
+
+    @pytest.mark.req(14)
+    def test_empty_fragments_open_nothing(self) -> None:
+        bare = [delta(0, type="text_delta", text=""), delta(1, type="thinking_delta", thinking="")]
+        kinds = {type(e) for e in run(wire(BEGIN, *bare, *text(2, "", ""), *done()))}
+        assert not kinds & {BlockStart, BlockEnd, TextDelta}
 
     def test_redacted_thinking_is_opaque(self) -> None:
         block = fold(
@@ -369,9 +433,26 @@ class TestThinking:
 class TestTolerance:
     """Vendors err; one field does not spoil the rest."""
 
+    @pytest.mark.req(26)
     def test_pings_unknown_events_and_missing_names(self) -> None:
-        frames = [BEGIN, {"type": "ping"}, {"type": "news"}, *text(0, "a"), *done()]
-        assert fold(run(wire(*frames, names=False))).text == "a"
+        news = [{"type": "ping"}, {"type": "news"}, {"type": "content_block_news", "index": 0, "delta": {"x": 1}}] * 3
+        frames = [BEGIN, *news, *text(0, "a"), *news, *done()]
+        for names in (True, False):
+            reply = fold(run(wire(*frames, names=names)))
+            assert (reply.text, reply.notes, type(reply.end)) == ("a", (), Finished)
+
+    @pytest.mark.req(26)
+    def test_an_unknown_kind_of_block_costs_no_other(self) -> None:
+        novel = [start(0, {"type": "novel", "x": [1]}), delta(0, type="novel_delta", x=2), stop(0)]
+        for events in (
+            run(wire(BEGIN, *novel, *text(1, "a"), *done())),
+            decode_whole(
+                b'{"content":[{"type":"novel","x":[1]},{"type":"text","text":"a"}],"stop_reason":"end_turn"}', context()
+            ),
+        ):
+            kept, said = fold(events).message.content
+            assert isinstance(kept, Opaque) and json.loads(bytes(kept.data)) == {"type": "novel", "x": [1]}
+            assert said == Text("a")
 
     @pytest.mark.req(26)
     def test_a_wrong_type_in_one_field(self) -> None:
@@ -414,10 +495,47 @@ class TestTolerance:
             start(1, result),
             stop(1),
         ]
+        (search,) = fold(run(wire(BEGIN, *frames, *done()))).message.content
+        assert isinstance(search, WebSearch)
+        assert (search.id, search.queries, search.status) == ("s", ("q",), "completed")
+        assert json.loads(bytes(search.state.data)) == [{**use, "input": {"query": "q"}}, result]
+
+    def test_other_server_blocks_are_kept(self) -> None:
+        alone = {"type": "web_search_tool_result", "tool_use_id": "nobody", "content": []}
+        use = {"type": "server_tool_use", "id": "s", "name": "web_fetch", "input": {"url": "u"}}
+        frames = [start(0, use), stop(0), start(1, alone), stop(1)]
         first, second = fold(run(wire(BEGIN, *frames, *done()))).message.content
-        assert isinstance(first, Opaque)
-        assert json.loads(bytes(first.data))["input"] == {"query": "q"}
-        assert second == Opaque("web_search_tool_result", Raw(msgspec.json.encode(result)), "messages", "p", "fam")
+        assert first == Opaque("server_tool_use", Raw(msgspec.json.encode(use)), "messages", "p", "fam")
+        assert second == Opaque("web_search_tool_result", Raw(msgspec.json.encode(alone)), "messages", "p", "fam")
+
+    def test_searches_side_by_side_do_not_interleave(self) -> None:
+        def use(id: str) -> dict[str, Any]:
+            return {"type": "server_tool_use", "id": id, "name": "web_search", "input": {"query": id}}
+
+        def result(id: str) -> dict[str, Any]:
+            page = {"type": "web_search_result", "url": f"https://e.org/{id}", "title": id, "encrypted_content": "x"}
+            return {"type": "web_search_tool_result", "tool_use_id": id, "content": [page]}
+
+        frames = [start(0, use("a")), stop(0), start(1, use("b")), stop(1), start(2, result("b")), stop(2)]
+        frames += [start(3, result("a")), stop(3), *text(4, "t")]
+        events = run(wire(BEGIN, *frames, *done()))
+        a, b, said = fold(events).message.content
+        assert [(s.queries, s.sources[0].url, s.status) for s in (a, b)] == [
+            (("a",), "https://e.org/a", "completed"),
+            (("b",), "https://e.org/b", "completed"),
+        ]
+        assert said == Text("t")
+        starts = [e.block.status for e in events if isinstance(e, BlockStart) and isinstance(e.block, WebSearch)]
+        assert starts == ["in_progress", "in_progress"]
+
+    def test_a_search_that_failed_and_one_that_was_paused(self) -> None:
+        error = {"type": "web_search_tool_result_error", "error_code": "too_many_requests"}
+        result = {"type": "web_search_tool_result", "tool_use_id": "s", "content": error}
+        use = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
+        (failed,) = fold(run(wire(BEGIN, start(0, use), stop(0), start(1, result), *done()))).message.content
+        assert (failed.status, failed.error) == ("failed", "too_many_requests")
+        (paused,) = fold(run(wire(BEGIN, start(0, use), stop(0), *done("pause_turn")))).message.content
+        assert (paused.status, json.loads(bytes(paused.state.data))) == ("in_progress", [use])
 
     def test_citations(self) -> None:
         cite = {"type": "page_location", "cited_text": "x"}

@@ -124,6 +124,32 @@ class TestPlainServer:
         assert raw([thinking, new, use]) in body  # type: ignore[operator]
         assert json.loads(body)["messages"][1] == {"role": "assistant", "content": [thinking, new, use]}
 
+    @pytest.mark.req(74)
+    def test_mixed_parts_keep_their_order(self) -> None:
+        image = Media("image", data="QQ==", media_type="image/png")
+        content = send(Message("user", (Text("a"), image, Text("b"), image)))["messages"][0]["content"]
+        assert [part["type"] for part in content] == ["text", "image", "text", "image"]
+        assert [part.get("text") for part in content[::2]] == ["a", "b"]
+
+    @pytest.mark.req(80)
+    @pytest.mark.parametrize("profile", [PLAIN, Shape.full("m").profile], ids=["plain", "full"])
+    def test_thinking_and_what_is_hidden_of_it_stay_in_front_of_their_call(self, profile: Profile) -> None:
+        hidden = {"type": "redacted_thinking", "data": "opaque"}
+        turn = Message(
+            "assistant",
+            (
+                Reasoning("one", signature="s1"),
+                Reasoning("", "opaque", state=state(hidden)),
+                Reasoning("two", signature="s2"),
+                Text("t"),
+                ToolCall("c", "f", "{}"),
+            ),
+        )
+        content = send(USER, turn, profile=profile)["messages"][1]["content"]
+        assert [p["type"] for p in content] == ["thinking", "redacted_thinking", "thinking", "text", "tool_use"]
+        assert [p["thinking"] for p in content[:3:2]] == ["one", "two"]
+        assert content[1] == hidden
+
     @pytest.mark.req(70, 124)
     def test_a_document_of_the_user(self) -> None:
         pdf = Media("document", data="QUJD", media_type="application/pdf")

@@ -54,7 +54,7 @@ def only(events: list[Event]) -> Any:
 def test_unknown_events_and_fields_are_ignored() -> None:
     events = decode(
         sse(
-            {"type": "novel.thing", "a": 1},
+            *[{"type": "novel.thing", "a": 1}, {"type": "output_text.news", "output_index": 0, "delta": "x"}] * 4,
             {**ADDED, "item": SAID, "x": []},
             {**TEXT, "delta": "a", "obfuscation": "zz"},
             {"type": "content_part.added", "part": {"type": "output_text"}},
@@ -63,6 +63,7 @@ def test_unknown_events_and_fields_are_ignored() -> None:
         )
     )
     assert fold(events).text == "a" and isinstance(events[-1], Finished)
+    assert fold(events).notes == ()
 
 
 @pytest.mark.req(26)
@@ -294,6 +295,7 @@ def test_malformed_usage_is_unknown_or_a_failure() -> None:
     assert isinstance(last, Failed) and last.error.code == "malformed_usage"
 
 
+@pytest.mark.req(16, 17)
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
@@ -307,6 +309,22 @@ def test_malformed_usage_is_unknown_or_a_failure() -> None:
 def test_reasons_of_an_early_end(word: str | None, reason: str) -> None:
     last = decode(sse(end("incomplete", incomplete_details={"reason": word})))[-1]
     assert isinstance(last, Incomplete) and (last.reason, last.raw) == (reason, word)
+
+
+@pytest.mark.req(16)
+def test_a_normal_end_has_its_reason_its_word_and_usage() -> None:
+    counts = {"input_tokens": 3, "output_tokens": 2}
+    last = decode(sse({**ADDED, "item": SAID}, {**TEXT, "delta": "a"}, end(output=[], usage=counts)))[-1]
+    assert isinstance(last, Finished) and (last.reason, last.raw) == ("stop", "completed")
+    assert last.usage is not None and (last.usage.input, last.usage.output) == (3, 2)
+
+
+@pytest.mark.req(14)
+def test_empty_fragments_open_and_extend_nothing() -> None:
+    bare = [{**TEXT, "delta": ""}, {"type": "reasoning_text.delta", "output_index": 0, "item_id": "r", "delta": ""}]
+    assert not {type(e) for e in decode(sse(*bare, end(output=[])))} & {BlockStart, BlockEnd, TextDelta}
+    events = decode(sse({**ADDED, "item": SAID}, {**TEXT, "delta": "a"}, bare[0], {**DONE, "item": said("a")}, end()))
+    assert [e.text for e in events if isinstance(e, TextDelta)] == ["a"]
 
 
 @pytest.mark.req(17, 23, 98)
@@ -332,6 +350,16 @@ def test_failures_inside_of_a_stream(error: dict[str, str], kind: str) -> None:
     ):
         last = decode(data)[-1]
         assert isinstance(last, Failed) and (last.error.kind, last.error.message) == (kind, error["message"])
+
+
+@pytest.mark.req(23)
+@pytest.mark.parametrize("data", [b"upstream exploded", b'{"message":"upstream exploded","code":"server_error"}'])
+def test_an_event_named_error_ends_the_stream(data: bytes) -> None:
+    events = decode(sse({**ADDED, "item": SAID}, {**TEXT, "delta": "a"}) + b"event: error\ndata: " + data + b"\n\n")
+    last = events[-1]
+    assert isinstance(last, Failed) and last.error.message == "upstream exploded"
+    assert last.error.code == ("server_error" if data[:1] == b"{" else None)
+    assert fold(events).text == "a"
 
 
 @pytest.mark.req(23)
@@ -376,6 +404,17 @@ def test_a_whole_answer() -> None:
     assert events[0] == Started("r", "v-m", 7)
     assert reply.text == "a" and reply.calls[0].name == "f"
     assert isinstance(reply.end, Finished) and reply.end.reason == "tool_calls"
+
+
+@pytest.mark.req(23)
+def test_a_status_of_another_protocol_in_place_of_the_stream_is_its_failure() -> None:
+    body = {"id": "r", "choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}
+    events = decode(b"data: " + json.dumps(body).encode() + b"\n\n")
+    end = events[-1]
+    assert isinstance(end, Failed) and (end.error.kind, end.error.code) == ("rate_limit", "1002")
+    fine = {**body, "base_resp": {"status_code": 0, "status_msg": ""}}
+    end = decode(b"data: " + json.dumps(fine).encode() + b"\n\n")[-1]
+    assert isinstance(end, Failed) and end.error.kind == "truncated"
 
 
 def test_a_whole_answer_that_came_as_a_stream() -> None:

@@ -341,7 +341,7 @@ def test_citations_are_told_and_flattened() -> None:
     block = Text("see", annotations=(nested, other))
     events = [BlockStart(0, Text("")), TextDelta("see"), AnnotationSeen(nested), BlockEnd(0, block), DONE]
     parsed = told(events)
-    flat = {"type": "url_citation", "start_index": 0, "end_index": 0, "title": "T", "url": "https://example.org"}
+    flat = {"type": "url_citation", "start_index": 0, "end_index": 3, "title": "T", "url": "https://example.org"}
     assert [e["annotation"]["type"] for e in parsed.of("output_text.annotation.added")] == ["url_citation", "file_path"]
     assert parsed.output[0]["content"][0]["annotations"] == [flat, json.loads(bytes(other))]
 

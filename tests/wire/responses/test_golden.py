@@ -31,6 +31,17 @@ MARKS = {
     "d02_interleaved_calls": [pytest.mark.case("D02"), pytest.mark.req(11, 50)],
     "e07_custom_call": [pytest.mark.case("E07")],
     "e10_namespace": [pytest.mark.case("E10")],
+    "mimo_c01_length": [pytest.mark.case("C01")],
+    "mimo_c11_error_object": [pytest.mark.case("C11"), pytest.mark.req(23)],
+    "mimo_custom_and_namespace": [pytest.mark.case("E07", "E10")],
+    "mimo_thinking_text_and_calls": [pytest.mark.case("B01")],
+    "minimax_c01_summary_beside_text": [pytest.mark.case("C01")],
+    "minimax_c11_error_event": [pytest.mark.case("C11"), pytest.mark.req(23)],
+    "minimax_thinking_text_and_calls": [pytest.mark.case("B01")],
+    "moonshot_c11_error_object": [pytest.mark.case("C11"), pytest.mark.req(23)],
+    "moonshot_summary_text_and_calls": [pytest.mark.case("B01", "E07", "E10")],
+    "zhipu_c11_failed_by_number": [pytest.mark.case("C11"), pytest.mark.req(23)],
+    "zhipu_thinking_custom_and_namespace": [pytest.mark.case("B01", "E07", "E10")],
 }
 MARKED = [pytest.param(name, marks=MARKS.get(name, [])) for name in CASES]
 

@@ -18,6 +18,7 @@ from dragoman.core.messages import (
     ToolCall,
     ToolReference,
     ToolResult,
+    WebSearch,
     join_reasoning,
 )
 from dragoman.core.tools import ToolKind
@@ -168,7 +169,8 @@ def test_the_codex_mix_of_history() -> None:
         {"type": "custom_tool_call_output", "call_id": "c2", "output": "b"},
     )
     assert [m.role for m in request.messages] == ["user", "assistant", "tool", "assistant", "tool"]
-    assert [type(b) for b in request.messages[3].content] == [Opaque, ToolCall]
+    assert [type(b) for b in request.messages[3].content] == [WebSearch, ToolCall]
+    assert request.messages[3].content[0].queries == ("q",)
 
 
 @pytest.mark.case("F11")
@@ -201,7 +203,7 @@ def test_media_in_every_form() -> None:
     assert media(type="input_image", image_url={"url": "https://e.org/a", "detail": "high"}).detail == "high"
     assert media(type="input_image", file_id="file_1") == Media("image", file_id="file_1")
     odd = "data:image/png;charset=x;base64,QUJD"
-    assert media(type="input_image", image_url=odd) == Media("image", url=odd)
+    assert media(type="input_image", image_url=odd) == Media("image", data="QUJD", media_type="image/png")
     assert media(type="input_file", filename="a.pdf", file_data="data:application/pdf;base64,QUJD") == Media(
         "document", data="QUJD", media_type="application/pdf", name="a.pdf"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from dragoman.core.messages import (
     Text,
     ToolCall,
     ToolResult,
+    WebSearch,
 )
 from dragoman.core.profile import Profile
 from dragoman.core.request import EFFORTS, ReasoningAsk, Request, ResponseFormat
@@ -87,7 +89,9 @@ def turn(draw: st.DrawFn, index: int) -> tuple[Message, Message | None]:
                 state = ProviderState("", "", "responses", Raw(compact(item).encode()))
                 blocks.append(Reasoning("", "opaque", state=state))
             case "hosted":
-                blocks.append(Opaque("web_search_call", Raw(b'{"type":"web_search_call","id":"ws_1"}'), "responses"))
+                blocks.append(Opaque("mcp_call", Raw(b'{"type":"mcp_call","id":"mcp_1"}'), "responses"))
+                raw = Raw(b'{"type":"web_search_call","id":"ws_1","status":"completed","action":{"query":"q"}}')
+                blocks.append(WebSearch("ws_1", ("q",), state=ProviderState("", "", "responses", raw)))
             case _:
                 kind = draw(st.sampled_from(CALLS[:-1]))
                 name = draw(names) if kind in ("function", "custom") else kind
@@ -150,7 +154,7 @@ def requests(draw: st.DrawFn) -> Request:
         draw(st.none() | st.booleans()),
         draw(st.none() | names),
         False,
-        draw(st.dictionaries(st.sampled_from(["user", "metadata", "verbosity", "reasoning.mode"]), raws))
+        draw(st.dictionaries(st.sampled_from(["prompt", "metadata", "verbosity", "reasoning.mode"]), raws))
         if asked
         else {},
         draw(st.dictionaries(st.sampled_from(["warp", "seed"]), raws)),
@@ -223,9 +227,10 @@ def test_nothing_is_written_as_null() -> None:
 
 def test_the_plan_decides_on_thinking() -> None:
     request = ask(reasoning={"effort": "high", "summary": "auto", "mode": "pro"})[0]
+    profile = Profile(reasoning_asks=frozenset({"summary"}))
 
     def thinking(thinking: Thinking) -> object:
-        return upstream(request, Shape("up", Profile(), thinking)).get("reasoning")
+        return upstream(request, Shape("up", profile, thinking)).get("reasoning")
 
     assert thinking(Thinking("unset")) is None
     assert thinking(Thinking("off")) == {"effort": "none"}
@@ -261,3 +266,125 @@ def test_found_tools_stand_in_the_search_output_again() -> None:
     assert [t.get("name", t["type"]) for t in again["tools"]] == ["exec_command", "tool_search", "web_search"]
     found = next(i for i in again["input"] if i["type"] == "tool_search_output")
     assert found["tools"][0]["name"] == "multi_agent_v1" and found["tools"][0]["tools"][0]["name"] == "spawn_agent"
+
+
+# A server that takes only what its page lists
+
+STRICT = Profile(
+    custom_tools=True, namespaces=True, loose_messages=True, reasoning_items="text", audio_data_url=True,
+    media_in_tool_results=True,
+)  # fmt: skip
+
+
+def strict(*messages: Message, **more: Any) -> list[dict[str, Any]]:
+    """The items that such a server is sent."""
+    sent: list[dict[str, Any]] = upstream(Request("m", messages, "responses", **more), Shape("up", STRICT))["input"]
+    return sent
+
+
+def test_an_answer_is_said_again_without_id_and_status() -> None:
+    phase = ProviderState("", "", "responses", Raw(b'{"phase":"commentary"}'))
+    said = Message("assistant", (Text("a", annotations=(Raw(b"{}"),)), Text("b"), Text("c", state=phase)))
+    assert strict(said) == [{"role": "assistant", "content": "ab"}, {"role": "assistant", "content": "c"}]
+
+
+@pytest.mark.req(78)
+def test_thinking_goes_back_in_the_documented_fields() -> None:
+    parts = b'[{"type": "reasoning_text","text":"a"},{"type":"reasoning_text","text":"b"}]'
+    item = b'{"id":"rs_7","type":"reasoning","status":"completed","summary":[],"content":%b}' % parts
+    own = Reasoning("ab", state=ProviderState("v", "f", "responses", Raw(item)))
+    body = encode_request(Request("m", (Message("assistant", (own, Text("x"))),), "responses"), Shape("up", STRICT))
+    assert b'{"type":"reasoning","id":"rs_7","content":%b}' % parts in body
+
+
+def test_thinking_without_an_id_of_the_vendor_gets_one_that_stays() -> None:
+    turns = (Message("assistant", (Reasoning("why", item_id="rs_ours"), ToolCall("c1", "f", "{}"))),)
+    later = (*turns, Message("assistant", (Reasoning("why"), Text("x"))))
+    first, second = strict(*turns), strict(*later)
+    assert second[: len(first)] == first
+    ids = [i["id"] for i in second if i.get("type") == "reasoning"]
+    assert len(set(ids)) == 2 and "rs_ours" not in ids and all(id.startswith("rs_") for id in ids)
+    changed = Reasoning("edited", state=ProviderState("v", "f", "responses", Raw(b'{"id":"rs_7","content":[]}')))
+    assert strict(Message("assistant", (changed,))) == [
+        {"type": "reasoning", "id": "rs_7", "content": [{"type": "reasoning_text", "text": "edited"}]}
+    ]
+    assert strict(Message("assistant", (Reasoning("", "opaque"), Text("x")))) == [{"role": "assistant", "content": "x"}]
+
+
+def as_items(form: Any, *blocks: Any) -> list[dict[str, Any]]:
+    """An assistant's blocks for a server that wants its thinking back in this form."""
+    profile = Profile(loose_messages=True, reasoning_items=form)
+    sent: list[dict[str, Any]] = upstream(
+        Request("m", (Message("assistant", blocks),), "responses"), Shape("up", profile)
+    )["input"]
+    return sent
+
+
+@pytest.mark.req(78)
+def test_thinking_goes_back_as_the_summary_that_it_came_as() -> None:
+    parts = [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}]
+    raw = Raw(json.dumps({"id": "rs_7", "type": "reasoning", "status": "completed", "summary": parts}).encode())
+    own = Reasoning("a\n\nb", summary=True, state=ProviderState("v", "f", "responses", raw))
+    assert as_items("summary", own) == [{"type": "reasoning", "id": "rs_7", "summary": parts}]
+    (changed,) = as_items("summary", Reasoning("c", summary=True, state=own.state))
+    assert changed == {"type": "reasoning", "id": "rs_7", "summary": [{"type": "summary_text", "text": "c"}]}
+    (plain,) = as_items("summary", Reasoning("why"))
+    assert set(plain) == {"type", "id", "summary"} and plain["summary"] == [{"type": "summary_text", "text": "why"}]
+
+
+@pytest.mark.req(78)
+def test_thinking_goes_back_as_content_beside_a_summary() -> None:
+    content, summary = [{"type": "reasoning_text", "text": "all of it"}], [{"type": "summary_text", "text": "short"}]
+    raw = Raw(json.dumps({"id": "x_rs", "type": "reasoning", "summary": summary, "content": content}).encode())
+    state = ProviderState("v", "f", "responses", raw)
+    whole = {"type": "reasoning", "id": "x_rs", "content": content, "summary": summary}
+    assert as_items("both", Reasoning("all of it", state=state)) == [whole]
+    assert as_items("both", Reasoning("short", summary=True, state=state)) == [whole]
+    (changed,) = as_items("both", Reasoning("other", state=state))
+    assert (changed["content"][0]["text"], changed["summary"]) == ("other", [])
+    # What a client kept of another protocol's answer, or of a summary, is content here.
+    for block in (Reasoning("why"), Reasoning("why", summary=True)):
+        (plain,) = as_items("both", block)
+        assert (plain["content"], plain["summary"]) == ([{"type": "reasoning_text", "text": "why"}], [])
+
+
+def test_a_blank_result_is_told_in_words_where_blank_is_an_error() -> None:
+    history = (
+        Message("assistant", (ToolCall("c1", "f", "{}"),)),
+        Message("tool", (ToolResult("c1", (Text(" "),), was_text=True),)),
+    )
+    for needs, told in ((True, "(no output)"), (False, " ")):
+        sent = upstream(Request("m", history, "responses"), Shape("up", Profile(needs_content=needs)))["input"]
+        assert sent[-1]["output"] == told
+
+
+def test_media_have_no_details_there() -> None:
+    options = Raw(b'{"fps":2,"media_resolution":"max","cache":1}')
+    image = Media("image", url="https://e.org/a.png", detail="high", options=Raw(b'{"fps":2}'))
+    user = Message("user", (image, Media("audio", data="QQ==", media_type="audio/mp3"),
+                            Media("video", url="https://e.org/v.mp4", options=options)))  # fmt: skip
+    assert strict(user)[0]["content"] == [
+        {"type": "input_image", "image_url": "https://e.org/a.png"},
+        {"type": "input_audio", "audio_url": "data:audio/mp3;base64,QQ=="},
+        {"type": "input_video", "video_url": "https://e.org/v.mp4", "fps": 2, "media_resolution": "max"},
+    ]
+
+
+def test_a_named_speaker_is_not_lost_where_messages_have_no_names() -> None:
+    named = Message("user", (Text("hi"),), "scout")
+    assert strict(named)[0] == {
+        "type": "message", "role": "user",
+        "content": [{"type": "input_text", "text": "From scout:"}, {"type": "input_text", "text": "hi"}],
+    }  # fmt: skip
+
+
+def test_instructions_alone_are_still_an_input() -> None:
+    sent = upstream(Request("m", (Message("system", (Text("S"),)),), "responses"), Shape("up", STRICT))
+    assert sent == {"model": "up", "input": [{"role": "system", "content": "S"}]}
+
+
+def test_encrypted_thinking_is_asked_for_and_not_kept_there() -> None:
+    profile = Profile(encrypted_reasoning=True)
+    request = Request("m", (Message("user", (Text("hi"),)),), "responses", params={"include": Raw(b'["a"]')})
+    sent = upstream(request, Shape("up", profile))
+    assert (sent["store"], sent["include"]) == (False, ["a", "reasoning.encrypted_content"])
