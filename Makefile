@@ -21,7 +21,7 @@ serve: $(READY)  ## the gateway on 127.0.0.1:3724; needs a vendor key in the env
 test: $(READY)  ## every test but those that run real client programs
 	$(BIN)/python -m pytest -m "not clients"
 
-clients: $(READY)  ## Codex CLI and Claude Code, installed from npm into a cache, through the gateway on the simulator
+clients: $(READY)  ## Codex CLI and Claude Code on every simulated vendor; DRAGOMAN_CLIENTS=all runs the long sessions, too
 	$(BIN)/python -m pytest -m clients
 
 check: $(READY)  ## format, lint, types, import graph, budgets
