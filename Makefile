@@ -19,7 +19,7 @@ serve: $(READY)  ## the gateway on 127.0.0.1:3724; needs a vendor key in the env
 	$(BIN)/dragoman serve
 
 test: $(READY)  ## every test but those that run real client programs
-	$(BIN)/python -m pytest -m "not clients"
+	$(BIN)/python -m pytest -n auto -m "not clients"
 
 clients: $(READY)  ## Codex CLI and Claude Code on every simulated vendor; DRAGOMAN_CLIENTS=all runs the long sessions, too
 	$(BIN)/python -m pytest -m clients

@@ -102,6 +102,7 @@ async def test_a_user_message_that_the_client_still_sends_is_not_said_twice(tmp_
         "dgm1.k.AAAA",
         seal(BOX, Payload(summary="s"), purpose="compaction", tenant="default"),
     ],
+    ids=["foreign", "unreadable", "another-key"],
 )
 async def test_an_item_that_is_not_ours_is_a_400_before_any_call(tmp_path: Path, blob: str) -> None:
     app = make(tmp_path)
