@@ -118,6 +118,15 @@ def searches(endpoint: str, got: Got, stream: bool) -> list[dict[str, Any]]:
     return out
 
 
+def chat_citations(got: Got, stream: bool) -> list[dict[str, Any]]:
+    """The web pages that a Chat answer cites."""
+    if stream:
+        found = [a for e in got.events for c in e["choices"] for a in c["delta"].get("annotations") or []]
+    else:
+        found = got.json["choices"][0]["message"].get("annotations") or []
+    return [a["url_citation"] for a in found]
+
+
 def citations(endpoint: str, got: Got, stream: bool) -> list[str]:
     """The addresses that the answer cites."""
     if endpoint == "responses":
@@ -125,11 +134,7 @@ def citations(endpoint: str, got: Got, stream: bool) -> list[str]:
         parts = [p for item in items if item["type"] == "message" for p in item["content"]]
         return [a["url"] for p in parts for a in p["annotations"]]
     if endpoint == "chat":
-        if stream:
-            found = [a for e in got.events for c in e["choices"] for a in c["delta"].get("annotations") or []]
-        else:
-            found = got.json["choices"][0]["message"].get("annotations") or []
-        return [a["url_citation"]["url"] for a in found]
+        return [c["url"] for c in chat_citations(got, stream)]
     if stream:
         deltas = [e["delta"] for e in got.events if e["type"] == "content_block_delta"]
         return [d["citation"]["url"] for d in deltas if d["type"] == "citations_delta"]
@@ -150,7 +155,8 @@ async def test_a_search_is_run_between_two_rounds(tmp_path: Path, endpoint: str,
         first, second = w.upstream.requests
     out = read(endpoint, got, stream=stream)
     assert (got.status, out.end, out.error) == (200, "completed", "")
-    assert (out.text, out.reasoning.replace("\n", "")) == ("Let me search.Done [2].", "hmaha")
+    between = "\n\n" if endpoint == "chat" else ""  # one text; the other protocols show the search between two
+    assert (out.text, out.reasoning.replace("\n", "")) == (f"Let me search.{between}Done [2].", "hmaha")
     assert out.calls == [], "no call of the search is shown as a function's"
     assert b"function_call_arguments" not in got.body
     assert out.usage == (6, 4, 2), "the sum of both calls"
@@ -158,6 +164,9 @@ async def test_a_search_is_run_between_two_rounds(tmp_path: Path, endpoint: str,
     if endpoint != "chat":
         assert shown == [{"query": "alpha", "status": "completed", "urls": [page["url"] for page in PAGES]}]
     assert citations(endpoint, got, stream) == [PAGES[1]["url"]]
+    if endpoint == "chat":
+        [place] = [(c["start_index"], c["end_index"]) for c in chat_citations(got, stream)]
+        assert out.text[slice(*place)] in ("[2]", "Done [2]", "Done [2].")
     [tool] = first["tools"]
     assert (tool["type"], tool["function"]["name"]) == ("function", "web_search")
     turn, result = second["messages"][-2:]
@@ -254,7 +263,8 @@ async def test_the_last_round_has_no_search_to_call(tmp_path: Path, endpoint: st
         got = await asked(w, endpoint, stream, own=True)
         requests = w.upstream.requests
     out = read(endpoint, got, stream=stream)
-    assert (len(requests), out.text, out.end, out.calls) == (3, "0.1.2.", "completed", [])
+    text = "0.\n\n1.\n\n2." if endpoint == "chat" else "0.1.2."
+    assert (len(requests), out.text, out.end, out.calls) == (3, text, "completed", [])
     names = [[t["function"]["name"] for t in r["tools"]] for r in requests]
     assert names == [["web_search", "f"], ["web_search", "f"], ["f"]]
     assert "last search" in requests[2]["messages"][-1]["content"]
@@ -399,11 +409,18 @@ async def test_a_mixed_round_ends_the_turn_and_both_results_reach_the_model(
 @pytest.mark.req(105, 147)
 @everywhere
 @both
-async def test_the_reasoning_of_both_rounds_survives_into_the_next_turn(tmp_path: Path, endpoint: str, stream: bool):
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [("Let me search.", "The answer [1]."), ("Let me search.\n\n", "\n The answer [1]."), ("So:\n", "\n\n- it [1]")],
+    ids=["bare", "spaced", "lines"],
+)
+async def test_the_reasoning_of_both_rounds_survives_into_the_next_turn(
+    tmp_path: Path, endpoint: str, stream: bool, one: str, two: str
+):
     async with searching(tmp_path) as w:
         w.upstream.push(
-            said(stream, thinks="first thought\n", text="Let me search.", calls=[wants()]),
-            said(stream, thinks=" second  thought", text="The answer [1]."),
+            said(stream, thinks="first thought\n", text=one, calls=[wants()]),
+            said(stream, thinks=" second  thought", text=two),
             said(stream, text="Again."),
         )
         got = await asked(w, endpoint, stream)
@@ -420,7 +437,7 @@ async def test_the_reasoning_of_both_rounds_survives_into_the_next_turn(tmp_path
         third = w.upstream.requests[2]["messages"]
     assert third[: len(before)] == before, "the turn is told again as it was, byte for byte"
     last = third[len(before)]
-    assert (last["reasoning_content"], last["content"]) == (" second  thought", "The answer [1].")
+    assert (last["reasoning_content"], last["content"]) == (" second  thought", two)
     assert third[-1] == {"role": "user", "content": "and?"}
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec import Raw
 
+from dragoman.core.events import BlockEnd
 from dragoman.core.messages import (
     Media,
     Message,
@@ -20,6 +21,7 @@ from dragoman.core.messages import (
     WebSearch,
 )
 from dragoman.gateway import recall
+from dragoman.gateway.memory import Scope, Turn
 from dragoman.gateway.recall import (
     Kept,
     before_digest,
@@ -31,7 +33,7 @@ from dragoman.gateway.recall import (
     unpack,
     vault_key,
 )
-from dragoman.store.vault import VaultEntry
+from dragoman.store.vault import MemoryVault, VaultEntry
 
 ARGUMENTS = '{"b": 1.0, "a": {"x": [1, "\\u00e9", null]}, "big": 1e3}'
 
@@ -260,6 +262,29 @@ def test_a_search_is_put_back_where_a_client_made_one_text_of_two_rounds() -> No
         "Found it.",
     ]
     assert unpack(pack(kept)) == tuple(kept)
+
+
+@pytest.mark.parametrize(
+    ("one", "shown", "two"),
+    [
+        ("Let me look.", "\n\n", "Found it."),
+        ("Let me look. ", "", "Found it."),
+        ("Let me look.", "", "\n Found it."),
+        ("Let me look.", "\n\n", "\n\nFound it."),
+        ("Let me look.\n", "", " Found it."),
+    ],
+)
+async def test_white_space_at_the_border_is_as_the_model_wrote_it(one: str, shown: str, two: str) -> None:
+    search = WebSearch("s1", ("q",), "completed", (SearchSource("https://a.example/", "A", "page"),))
+    vault = MemoryVault(max_bytes=10_000, ttl=60)
+    watched = Turn(vault, Scope("t", "p", "f"), "")
+    for at, block in enumerate((Text(one), search, Text(two))):
+        watched.block(BlockEnd(at, block))
+    watched.remember()
+    joined = Message("assistant", (Text(one + shown + two),))
+    [[entry]] = await vault.get([vault_key("t", "p", "f", turn_digest(joined))])
+    back = put_back(joined, unpack(entry.data), ProviderState("p", "f", "chat"))
+    assert back.content == (Text(one), search, Text(two))
 
 
 def test_a_search_takes_the_place_of_the_clients_own_copy() -> None:

@@ -211,11 +211,21 @@ class Turn:
             # Run here. Clients send back of a search no more than its query and addresses, some nothing at all.
             self._hold(block)
         elif event.complete or isinstance(block, Text):
+            if isinstance(block, Text) and not block.text.isspace():
+                self._lead(len(block.text) - len(block.text.lstrip()))
             self._others.append(block)
 
     def _hold(self, block: Reasoning | WebSearch) -> None:
-        self._kept.append(recall.Kept(len(self._others), block, recall.text_chars(self._others)))
+        others = self._others
+        self._kept.append(recall.Kept(len(others), block, recall.text_chars(others), recall.trailing_space(others)))
         self._packed = b""
+
+    def _lead(self, spaces: int) -> None:
+        """The text behind what is held begins with so much white space."""
+        for i, kept in enumerate(self._kept):
+            if kept.lead < 0:
+                self._kept[i] = msgspec.structs.replace(kept, lead=spaces)
+                self._packed = b""
 
     def remember(self) -> None:
         """The turn so far is put into the vault; what is not done at once is added to `pending`."""

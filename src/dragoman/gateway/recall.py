@@ -36,11 +36,15 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """A reasoning block, or a web search that was run here, and how many other blocks of its turn stood before it.
 
     chars: how many characters of visible text, white space aside, stood before it; -1 where that was not written down.
+    tail, lead: how much white space ended the text before it and began the text behind it. A client that makes one text
+    of both may have more between them (a paragraph was put there for the eye); -1 where that was not written down.
     """
 
     at: int
     block: Reasoning | WebSearch
     chars: int = -1
+    tail: int = -1
+    lead: int = -1
 
 
 _encode = msgspec.json.Encoder().encode
@@ -221,7 +225,7 @@ def put_back(message: Message, kept: Sequence[Kept], origin: ProviderState) -> M
         at = k.at
         if k.chars > 0 and text_chars(others[:at]) != k.chars:
             # The client made one text of what stood before and behind this thinking.
-            others, at = _split(others, k.chars)
+            others, at = _split(others, k)
         block = k.block
         if isinstance(block, Reasoning) and not block.state:
             block = msgspec.structs.replace(block, state=origin)
@@ -234,13 +238,20 @@ def put_back(message: Message, kept: Sequence[Kept], origin: ProviderState) -> M
     return msgspec.structs.replace(message, content=tuple(out))
 
 
+def trailing_space(blocks: Sequence[Any]) -> int:
+    """Characters of white space that end the text of `blocks`."""
+    text = next((b.text for b in reversed(blocks) if isinstance(b, Text)), "")
+    return len(text) - len(text.rstrip())
+
+
 def text_chars(blocks: Sequence[Any]) -> int:
     """Characters of visible text, white space aside."""
     return sum(len(_squeeze(b.text)) for b in blocks if isinstance(b, Text))
 
 
-def _split(blocks: list[Any], chars: int) -> tuple[list[Any], int]:
-    """The blocks with a border after so many characters of text, and where it is. White space stays before it."""
+def _split(blocks: list[Any], kept: Kept) -> tuple[list[Any], int]:
+    """The blocks with a border where `kept` stood, and where that is. White space stays before it unless known."""
+    chars = kept.chars
     for i, block in enumerate(blocks):
         if not isinstance(block, Text):
             continue
@@ -251,8 +262,13 @@ def _split(blocks: list[Any], chars: int) -> tuple[list[Any], int]:
                 return blocks, i + 1
             continue
         cut = _border(block.text, chars)
-        before = msgspec.structs.replace(block, text=block.text[:cut], annotations=(), cache=None)
-        return [*blocks[:i], before, msgspec.structs.replace(block, text=block.text[cut:]), *blocks[i + 1 :]], i + 1
+        before, behind = block.text[:cut], block.text[cut:]
+        if kept.tail >= 0 and kept.lead >= 0:
+            said = before.rstrip()
+            space = before[len(said) :]
+            before, behind = said + space[: kept.tail], space[max(len(space) - kept.lead, 0) :] + behind
+        first = msgspec.structs.replace(block, text=before, annotations=(), cache=None)
+        return [*blocks[:i], first, msgspec.structs.replace(block, text=behind), *blocks[i + 1 :]], i + 1
     return blocks, len(blocks)
 
 

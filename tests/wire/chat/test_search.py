@@ -124,11 +124,38 @@ def test_places_count_from_the_start_of_the_message(stream: bool) -> None:
         told = json.loads(encode_whole(view, fold(events), lambda p: p + "1", 1))["choices"][0]["message"][
             "annotations"
         ]
-    assert [(a["url_citation"]["start_index"], a["url_citation"]["end_index"]) for a in told] == [
-        (0, 2),
-        (3, 7),
-        (3, 5),
-    ]
+    places = [(a["url_citation"]["start_index"], a["url_citation"]["end_index"]) for a in told]
+    assert places == [(0, 2), (5, 9), (5, 7)], "the paragraph between the rounds counts"
+
+
+@pytest.mark.req(147)
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [
+        ((Text("Look."), WebSearch(), Text("Found.")), "Look.\n\nFound."),
+        ((Text("Look. "), WebSearch(), WebSearch(), Text("Found.")), "Look. Found."),
+        ((Text("Look."), WebSearch(), WebSearch(), Text(" Found.")), "Look.\n\n Found."),
+        ((WebSearch(), Text("Found.")), "Found."),
+        ((Text("Look."), WebSearch()), "Look."),
+        ((Text("One "), Text("text.")), "One text."),
+        ((Text("A"), WebSearch(), Text("B"), WebSearch(), Text("C")), "A\n\nB\n\nC"),
+    ],
+)
+def test_rounds_of_a_search_are_paragraphs(blocks: tuple[Text | WebSearch, ...], text: str, stream: bool) -> None:
+    events: list[Event] = []
+    for at, block in enumerate(blocks):
+        begun = Text("") if isinstance(block, Text) else block
+        words = [TextDelta(block.text)] if isinstance(block, Text) else []
+        events += [BlockStart(at, begun), *words, BlockEnd(at, block)]
+    events.append(Finished())
+    _, view = decode_request(b'{"model":"m","messages":[{"role":"user","content":"q"}],"stream":true}')
+    if stream:
+        encoder = Encoder(view, lambda p: p + "1", 1)
+        assert validate(frames(encoder.preamble()) + frames(encoder.encode(events))).text == text
+    else:
+        whole = json.loads(encode_whole(view, fold(events), lambda p: p + "1", 1))
+        assert whole["choices"][0]["message"]["content"] == text
 
 
 def test_the_parameter_that_declares_a_search() -> None:

@@ -27,7 +27,7 @@ from dragoman.core.events import (
     TextDelta,
     UsageSeen,
 )
-from dragoman.core.messages import Text, ToolCall
+from dragoman.core.messages import Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.usage import Usage
 from dragoman.wire.base import Frame, Mint, missing_arguments
@@ -37,6 +37,10 @@ from dragoman.wire.chat_completions.usage import write_usage
 from dragoman.wire.chat_completions.view import View
 
 DONE: Frame = ("", b"[DONE]")
+
+PARAGRAPH = "\n\n"
+"""What stands between the text before a web search and the text behind it, as this protocol shows no search: the model
+ended a sentence before it and begins another one."""
 
 _json = msgspec.json.encode
 _END = b'},"finish_reason":null}]}'
@@ -71,6 +75,11 @@ def citation(data: Raw, before: int, length: int) -> Raw:
     return Raw(_json({"type": "url_citation", "url_citation": fields}))
 
 
+def gap(text: str) -> str:
+    """What is to be put between `text`, which stood before a web search, and the text behind the search."""
+    return PARAGRAPH if text and not text[-1].isspace() else ""
+
+
 class Encoder:
     """One client stream. `ended` is True once the terminal frames were given; then nothing more comes out."""
 
@@ -96,7 +105,9 @@ class Encoder:
         self._gap = False
         self._notes: list[Note] = []
         self._usage: Usage | None = None
-        self._before = 0  # characters of the text blocks that are closed
+        self._before = 0  # characters of the text that is told
+        self._last = ""  # the text block that was told last
+        self._between = ""  # what is to be told before the next one
         self._cited: list[Raw] = []
 
     def preamble(self) -> list[Frame]:
@@ -142,6 +153,10 @@ class Encoder:
                 self._call(event.block, out)
             else:
                 self._gap = self._thinking
+                if self._between and isinstance(event.block, Text):
+                    out.append(("", self._content + _json(self._between) + _END))
+                    self._before += len(self._between)
+                    self._between = ""
         elif isinstance(event, AnnotationSeen):
             if is_placed(event.data) and not self._cited:
                 self._annotation(citation(event.data, self._before, 0), out)
@@ -168,6 +183,9 @@ class Encoder:
                 self._annotation(citation(data, self._before, len(block.text)), out)
             self._cited = []
             self._before += len(block.text)
+            self._last = block.text or self._last
+        elif type(block) is WebSearch:
+            self._between = gap(self._last)
 
     def _annotation(self, data: Raw, out: list[Frame]) -> None:
         out.append(("", self._start + b'"annotations":[' + bytes(data) + b"]" + _END))

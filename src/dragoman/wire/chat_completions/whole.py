@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,9 +10,9 @@ from msgspec import Raw
 
 from dragoman.core.events import Failed
 from dragoman.core.fold import Reply
-from dragoman.core.messages import Reasoning, Text, ToolCall
+from dragoman.core.messages import Block, Reasoning, Text, ToolCall, WebSearch
 from dragoman.wire.base import Mint, missing_arguments
-from dragoman.wire.chat_completions.encoder import citation
+from dragoman.wire.chat_completions.encoder import citation, gap
 from dragoman.wire.chat_completions.errors import encode_error
 from dragoman.wire.chat_completions.finish import finish_reason
 from dragoman.wire.chat_completions.usage import write_usage
@@ -41,21 +42,29 @@ def _message(reply: Reply) -> dict[str, Any]:
     thoughts = [block.text for block in blocks if isinstance(block, Reasoning) and block.text]
     done = reply.complete or (True,) * len(blocks)
     calls = [_call(b, whole) for b, whole in zip(blocks, done, strict=False) if isinstance(b, ToolCall)]
-    texts = [block for block in blocks if isinstance(block, Text)]
-    text = "".join(block.text for block in texts)
+    text, annotations = _prose(blocks)
     message: dict[str, Any] = {"role": "assistant", "content": None if calls and not text else text}
     if thoughts:
         message["reasoning_content"] = "\n".join(thoughts)
     if calls:
         message["tool_calls"] = calls
-    annotations: list[Raw] = []
-    before = 0
-    for block in texts:
-        annotations += [citation(data, before, len(block.text)) for data in block.annotations]
-        before += len(block.text)
     if annotations:
         message["annotations"] = annotations
     return message
+
+
+def _prose(blocks: Sequence[Block]) -> tuple[str, list[Raw]]:
+    """The text of all blocks, and the citations at their places in it."""
+    text = between = ""
+    annotations: list[Raw] = []
+    for block in blocks:
+        if isinstance(block, WebSearch):
+            between = gap(text)
+        elif isinstance(block, Text):
+            text, between = text + between, ""
+            annotations += [citation(data, len(text), len(block.text)) for data in block.annotations]
+            text += block.text
+    return text, annotations
 
 
 def _call(call: ToolCall, whole: bool) -> dict[str, Any]:
