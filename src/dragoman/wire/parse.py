@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -20,6 +20,7 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 """Deepest nesting that is taken."""
 
+_encode = msgspec.json.Encoder().encode
 _TO_BRACES = bytes.maketrans(b"[]", b"{}")
 _NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
@@ -95,3 +96,23 @@ def absent(raw: Raw | None) -> bool:
 def present(raw: Raw) -> Raw | None:
     """A copy of the slice, which does not hold the body in memory; None where it is absent."""
     return None if absent(raw) else raw.copy()
+
+
+def is_string(raw: Raw) -> bool:
+    """Whether the slice is a JSON string."""
+    return bytes(memoryview(raw)[:1]) == b'"'
+
+
+def is_object(raw: Raw) -> bool:
+    """Whether the slice is a JSON object."""
+    return bytes(memoryview(raw)[:1]) == b"{"
+
+
+def is_list(raw: Raw) -> bool:
+    """Whether the slice is a JSON array."""
+    return bytes(memoryview(raw)[:1]) == b"["
+
+
+def dump(value: Any) -> Raw:
+    """`value` as a JSON slice."""
+    return Raw(_encode(value))

@@ -29,8 +29,7 @@ from dragoman.errors import InvalidRequest
 from dragoman.wire.media import inline, linked
 from dragoman.wire.messages.marker import LABEL, SEAL, read_label
 from dragoman.wire.messages.search import citation_back, join_searches
-from dragoman.wire.messages.slices import compact, is_object, is_string
-from dragoman.wire.parse import absent, present, read
+from dragoman.wire.parse import absent, dump, is_object, is_string, present, read
 
 Filled = Annotated[str, Meta(min_length=1)]
 
@@ -145,7 +144,7 @@ def media_of(kind: MediaKind, raw: Raw, path: str) -> Media:
         file_id=file_id,
         name=block.title,
         text=text,
-        options=compact(options) if options else None,
+        options=dump(options) if options else None,
         cache=present(block.cache_control),
     )
 

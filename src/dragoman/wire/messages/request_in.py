@@ -17,9 +17,8 @@ from dragoman.core.notes import Note
 from dragoman.core.request import Effort, ReasoningAsk, Request, ResponseFormat
 from dragoman.errors import InvalidRequest
 from dragoman.wire.messages.blocks import blocks_of, system_of
-from dragoman.wire.messages.slices import is_object
 from dragoman.wire.messages.tools import choice_of, tools_of
-from dragoman.wire.parse import absent, check_kinds, present, read, read_object
+from dragoman.wire.parse import absent, check_kinds, is_object, present, read, read_object
 
 _HERE = frozenset(
     {

@@ -12,8 +12,7 @@ from msgspec import Raw
 from dragoman.core.tools import Tool, ToolChoice, ToolRef
 from dragoman.errors import InvalidRequest
 from dragoman.wire.messages.blocks import Filled
-from dragoman.wire.messages.slices import compact, is_object
-from dragoman.wire.parse import absent, present, read
+from dragoman.wire.parse import absent, dump, is_object, present, read
 
 _OWN = frozenset({"type", "name", "description", "input_schema", "strict", "defer_loading", "cache_control"})
 
@@ -70,7 +69,7 @@ def tool_of(raw: Raw, path: str) -> Tool:
         schema=present(tool.input_schema),
         strict=tool.strict,
         deferred=bool(tool.defer_loading),
-        options=compact(further) if further else None,
+        options=dump(further) if further else None,
         cache=present(tool.cache_control),
     )
 

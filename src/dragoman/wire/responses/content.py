@@ -17,8 +17,8 @@ from dragoman.core.messages import Media, MediaKind, Opaque, Text
 from dragoman.core.notes import Note
 from dragoman.core.profile import Profile
 from dragoman.wire.media import UNNAMED_PDF, file_data, inline, linked
-from dragoman.wire.parse import absent, read
-from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_object, is_string, text_of
+from dragoman.wire.parse import absent, is_list, is_object, is_string, read
+from dragoman.wire.responses.fields import NOTHING, invalid, text_of
 from dragoman.wire.responses.output import annotation
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import Raw
 
@@ -12,32 +10,10 @@ from dragoman.errors import InvalidRequest
 NOTHING = Raw(b"")
 """Stands in typed structs for a raw field that is absent: msgspec has no optional Raw."""
 
-_encode = msgspec.json.Encoder().encode
-
 
 def invalid(param: str, message: str, code: str = "invalid_request") -> InvalidRequest:
     """A refusal that names the field and says what would be right."""
     return InvalidRequest(message, code=code, param=param)
-
-
-def is_string(raw: Raw) -> bool:
-    """Whether the slice is a JSON string."""
-    return bytes(raw).startswith(b'"')
-
-
-def is_object(raw: Raw) -> bool:
-    """Whether the slice is a JSON object."""
-    return bytes(raw).startswith(b"{")
-
-
-def is_list(raw: Raw) -> bool:
-    """Whether the slice is a JSON array."""
-    return bytes(raw).startswith(b"[")
-
-
-def dump(value: Any) -> Raw:
-    """`value` as a JSON slice."""
-    return Raw(_encode(value))
 
 
 def flat(data: bytes) -> bytes:

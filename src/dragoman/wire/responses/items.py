@@ -30,9 +30,9 @@ from dragoman.core.messages import (
 from dragoman.core.notes import Note
 from dragoman.core.partial_json import is_json
 from dragoman.core.tools import Tool, ToolKind
-from dragoman.wire.parse import absent, read
+from dragoman.wire.parse import absent, dump, is_list, is_object, is_string, read
 from dragoman.wire.responses.content import decode_output, decode_parts
-from dragoman.wire.responses.fields import NOTHING, dump, invalid, is_list, is_object, is_string, text_of
+from dragoman.wire.responses.fields import NOTHING, invalid, text_of
 from dragoman.wire.responses.search import ITEM as SEARCH_ITEM
 from dragoman.wire.responses.search import search_of
 from dragoman.wire.responses.tools import decode_tools

@@ -16,8 +16,8 @@ from msgspec import Raw
 from dragoman.core.messages import Message, Text
 from dragoman.core.notes import Note
 from dragoman.core.request import EFFORTS, Effort, ReasoningAsk, Request, ResponseFormat
-from dragoman.wire.parse import absent, check_kinds, read, read_object
-from dragoman.wire.responses.fields import NOTHING, invalid, is_list, is_string
+from dragoman.wire.parse import absent, check_kinds, is_list, is_string, read, read_object
+from dragoman.wire.responses.fields import NOTHING, invalid
 from dragoman.wire.responses.items import ItemsDecoded, decode_items
 from dragoman.wire.responses.tools import decode_choice, decode_tools
 from dragoman.wire.responses.view import ECHO_DEFAULTS, View

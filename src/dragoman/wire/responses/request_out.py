@@ -30,9 +30,9 @@ from dragoman.core.messages import (
 from dragoman.core.request import Request, ResponseFormat
 from dragoman.core.shape import Shape
 from dragoman.core.tools import Tool
-from dragoman.wire.parse import absent
+from dragoman.wire.parse import absent, is_list, is_object
 from dragoman.wire.responses.content import encode_part
-from dragoman.wire.responses.fields import NOTHING, is_list, is_object
+from dragoman.wire.responses.fields import NOTHING
 from dragoman.wire.responses.items import thoughts
 from dragoman.wire.responses.output import BUILT_IN_ITEMS, structured
 from dragoman.wire.responses.search import raw_item, search_item, with_sources

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.tools import Grammar, Tool, ToolChoice, ToolKind, ToolRef
-from dragoman.wire.parse import absent, read
-from dragoman.wire.responses.fields import NOTHING, invalid, is_object, is_string
+from dragoman.wire.parse import absent, is_object, is_string, read
+from dragoman.wire.responses.fields import NOTHING, invalid
 from dragoman.wire.responses.search import declaration, declared_type
 
 BUILT_IN: dict[str, ToolKind] = {
