@@ -250,6 +250,17 @@ async def test_away_and_back_again(tmp_path: Path, road: str, other: str) -> Non
     assert thread.street.complaints() == []
 
 
+@pytest.mark.req(91, 107)
+@pytest.mark.parametrize("road", CLIENTS)
+async def test_an_empty_thought_behind_an_id_that_was_issued_twice(tmp_path: Path, road: str) -> None:
+    """The second `call_0` has to be renamed; the turn is the same one, and its empty reasoning the one that was sent."""
+    thread = Thread(Street(tmp_path, '[providers.xiaomi]\nwire = "chat"\n'))
+    for effort in (None, "medium"):
+        await thread.go(Step("xiaomi", road, calls=("call_0",), effort=effort, thinks=False))
+    await thread.go(Step("xiaomi", road, thinks=False))
+    assert thread.street.complaints() == []
+
+
 @pytest.mark.req(80, 92, 107)
 @pytest.mark.skipif("anthropic" not in PROFILES, reason="there is no simulator of it")
 @pytest.mark.parametrize("road", CLIENTS)

@@ -80,8 +80,8 @@ def _canonical(arguments: str) -> str:
         return arguments
 
 
-def _key(text: str, calls: tuple[Call, ...]) -> str:
-    told = [[call.id, call.name, _canonical(call.arguments)] for call in calls]
+def _key(text: str, calls: tuple[Call, ...], ids: bool = True) -> str:
+    told = [[call.id if ids else "", call.name, _canonical(call.arguments)] for call in calls]
     return msgspec.json.encode([text.strip() if not calls else "", told]).decode()
 
 
@@ -105,11 +105,19 @@ class ReasoningMemory:
         """Remembers a turn that answered `ask`. form: in which form its reasoning went out."""
         entry = _Sent(_before(ask.said, len(ask.said)), reasoning, signature, form)
         self._turns.setdefault(_key(text, calls), []).append(entry)
+        if calls:
+            self._turns.setdefault(_key(text, calls, ids=False), []).append(entry)
 
     def _entries(self, ask: Ask, index: int) -> list[_Sent]:
+        """What may have been sent as message `index`. An id that was issued twice in a thread (`call_0`) has to be
+        renamed by whoever keeps ids apart: then the calls themselves, behind the same message, tell the turn."""
         one = ask.said[index]
+        before = _before(ask.said, index)
         entries = self._turns.get(_key(one.text, one.calls), [])
-        return [e for e in entries if e.before == _before(ask.said, index)] or entries
+        if not entries and one.calls:
+            renamed = self._turns.get(_key(one.text, one.calls, ids=False), [])
+            return [e for e in renamed if e.before == before]
+        return [e for e in entries if e.before == before] or entries
 
     def match(self, ask: Ask, index: int) -> Match:
         """Whether the reasoning of message `index` is the one that was sent with that turn, in the form it had."""
