@@ -115,6 +115,8 @@ def test_an_auth_error_names_provider_and_account_once() -> None:
 def test_headers_that_sdks_obey() -> None:
     assert dict(error_headers(ErrorInfo("rate_limit", "m", retry_after=2.1))) == {b"retry-after": b"3"}
     assert dict(error_headers(ErrorInfo("rate_limit", "m", retry_after=0))) == {b"retry-after": b"0"}
+    assert dict(error_headers(ErrorInfo("rate_limit", "m"))) == {b"retry-after": b"5"}, "the vendor named no time"
+    assert dict(error_headers(ErrorInfo("overloaded", "m"))) == {}
     assert (b"x-should-retry", b"false") in error_headers(ErrorInfo("server", "m", retryable=False))
     assert error_headers(ErrorInfo("server", "m")) == []
 

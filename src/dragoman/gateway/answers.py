@@ -21,6 +21,9 @@ from dragoman.telemetry.redaction import Redactor
 
 MAX_MESSAGE = 2048
 """Characters of an error text that a client is shown."""
+RATE_WAIT = 5.0
+"""Seconds that a client is asked to wait after a rate limit whose vendor names no time: without a number some clients
+come back at once, others not before a minute."""
 Headers = list[tuple[bytes, bytes]]
 _FINAL = frozenset({"auth", "billing", "config", "internal"})
 
@@ -71,8 +74,9 @@ def told(model: str, notes: Sequence[Note]) -> Headers:
 def error_headers(info: ErrorInfo) -> Headers:
     """What an SDK's retry logic reads."""
     out: Headers = []
-    if info.retry_after is not None:
-        out.append((b"retry-after", str(math.ceil(info.retry_after)).encode()))
+    wait = RATE_WAIT if info.retry_after is None and info.kind == "rate_limit" else info.retry_after
+    if wait is not None:
+        out.append((b"retry-after", str(math.ceil(wait)).encode()))
     if info.kind in _FINAL or info.retryable is False:
         out.append((b"x-should-retry", b"false"))
     return out
