@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from dragoman.catalog import Catalogue, ProviderRow, load, resolve
+from dragoman.catalog import Catalogue, Limits, ProviderRow, load, resolve
 from dragoman.catalog.records import merged_profile
 from dragoman.core.profile import Profile, Range
 from dragoman.errors import ConfigError
@@ -69,8 +69,27 @@ def test_every_entry_has_its_facts_or_says_that_they_are_unknown(known: Catalogu
         assert row.source
         assert date.fromisoformat(row.date)
         for price in row.prices:
-            assert price.id == f"{row.id}@{price.valid_from.isoformat()}"
+            unit = "" if price.currency == "USD" else f"/{price.currency}"
+            assert price.id == f"{row.id}@{price.valid_from.isoformat()}{unit}"
             assert len(price.currency) == 3
+
+
+@pytest.mark.req(144)
+def test_the_chinese_host_of_zhipu_has_what_is_known_of_its_own(known: Catalogue) -> None:
+    ours, theirs = known.models["zhipu-cn:glm-5.3"], known.models["zhipu:glm-5.3"]
+    assert (ours.facts.context, ours.profile) == (theirs.facts.context, theirs.profile)
+    assert [(one.currency, one.prices.input, one.prices.cache_read, one.prices.output) for one in ours.prices] == [
+        ("CNY", 8, 2, 28)
+    ]
+    assert known.models["zhipu-cn:glm-5.3-flash"].facts.inputs == {"image", "video"}
+    assert known.models["zhipu-cn:glm-5.2"].price_lists == ()
+    assert known.models["zhipu:glm-5.3-flashx"].price_lists == (), "only the Chinese host's price is known"
+
+
+@pytest.mark.req(138)
+def test_limits_that_are_a_matter_of_contract_are_not_the_accounts(known: Catalogue) -> None:
+    assert known.models["xiaomi:mimo-v2.6-pro-ultraspeed"].limits == Limits()
+    assert known.models["xiaomi:mimo-v2.6-pro"].limits is None
 
 
 @pytest.mark.req(3)

@@ -102,6 +102,13 @@ def test_the_age_of_a_price_is_an_option_and_retired_models_may_be_old() -> None
     assert not [one for one in about("xiaomi:mimo-v2-flash", known, max_age=1) if one.field == "price"]
 
 
+def test_a_price_of_which_nobody_knows_the_day_is_not_called_old() -> None:
+    record = {"provider": "xiaomi", "id": "m", "price": [{"input": "1", "output": "1"}]}
+    found = [one.field for one in check(load(overrides=[record]), today=TODAY) if one.record == "xiaomi:m"]
+    assert "date" in found
+    assert "price" not in found
+
+
 def test_names_that_mean_two_things_are_errors() -> None:
     table = {"base_url": "http://127.0.0.1:1", "source": "here"}
     known = over(provider={"one": {**table, "aliases": ["same", "minimax"]}, "two": {**table, "aliases": ["same"]}})
@@ -120,6 +127,10 @@ def test_prices_of_borrowed_models_are_one_finding_and_not_one_each() -> None:
     known = over(provider={"mirror": table})
     assert [one.field for one in about("mirror", known)] == ["price"]
     assert not [one for one in check(known, today=TODAY) if one.record.startswith("mirror:")]
+    price = [{"from": "2026-11-01", "input": "1", "output": "1"}]
+    record = {"provider": "mirror", "id": "MiniMax-M3", "price": price}
+    (rest,) = about("mirror", over(record, provider={"mirror": table}))
+    assert "8 of the models of minimax" in rest.message
     wrong = over(provider={"mirror": {**table, "models_from": "minimaks"}})
     assert ("models_from", "error") in [(one.field, one.level) for one in about("mirror", wrong)]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +53,26 @@ def test_a_price_from_a_later_day_is_a_new_list_that_inherits() -> None:
     old, new = row.prices
     assert (old.prices.output, new.prices.output) == (Decimal("0.87"), Decimal("0.5"))
     assert (new.prices.input, str(new.valid_from)) == (Decimal("0.435"), "2026-12-01")
+
+
+@pytest.mark.req(3, 144)
+def test_a_price_of_a_day_changes_the_list_of_that_day() -> None:
+    """The newest list is not the one that holds then."""
+    announced = {"from": "2027-01-01", "output": "9", "service_tiers": {"fast": "2"}}
+    now = {"from": date(2026, 9, 21), "input": "7"}
+    tables = [{"provider": "xiaomi", "id": "mimo-v2.6-pro", "price": change} for change in (announced, now)]
+    documents = [Document("mine.toml", {"model": [table]}) for table in tables]
+    old, new = load(documents=documents).models[PRO].prices
+    assert (str(old.valid_from), old.prices.input, old.prices.output) == ("2026-09-21", Decimal(7), Decimal("0.87"))
+    assert (str(new.valid_from), new.prices.input, new.prices.output) == ("2027-01-01", Decimal("0.435"), Decimal(9))
+    assert old.service_tiers == {}
+    between = {"provider": "xiaomi", "id": "mimo-v2.6-pro", "price": {"from": "2026-12-01", "input": "8"}}
+    lists = load(documents=[*documents, Document("more.toml", {"model": [between]})]).models[PRO].prices
+    assert [(one.prices.input, one.prices.output) for one in lists] == [
+        (Decimal(7), Decimal("0.87")),
+        (Decimal(8), Decimal("0.87")),
+        (Decimal("0.435"), Decimal(9)),
+    ]
 
 
 @pytest.mark.req(3)
@@ -160,6 +182,19 @@ def test_a_provider_that_borrows_models_has_them_without_prices() -> None:
     assert row.price_lists == ()
 
 
+@pytest.mark.req(3)
+def test_a_record_of_a_borrowed_model_keeps_its_other_facts() -> None:
+    """In one file with the provider that borrows it."""
+    mirror = {"mirror": {"base_url": "http://127.0.0.1:1", "models_from": "deepseek", "profile": "deepseek"}}
+    record = {"provider": "mirror", "id": "deepseek-flash", "price": [{"input": "1", "output": "2"}]}
+    known = over(record, provider=mirror)
+    theirs, row = known.models["deepseek:deepseek-flash"], known.models["mirror:deepseek-flash"]
+    assert row.facts == msgspec.structs.replace(theirs.facts, provider="mirror")
+    assert (row.profile, row.limits) == (theirs.profile, theirs.limits)
+    assert [one.prices.input for one in row.prices] == [Decimal(1)]
+    assert "mirror:deepseek-v4-pro" in known.models
+
+
 # -- currencies
 
 
@@ -188,7 +223,8 @@ def test_without_a_list_in_that_currency_the_vendors_own_holds() -> None:
         ({"context": 0}, "context", "left out"),
         ({"max_output": -5}, "max_output", "left out"),
         ({"inputs": "image"}, "inputs", "a list"),
-        ({"thinking": "sometimes"}, "thinking", "mend thinking"),
+        ({"thinking": "sometimes"}, "thinking", "on, off, auto, adaptive, forced, none"),
+        ({"inputs": ["image", "text"]}, "inputs[1]", "one of image, audio, video, document"),
         ({"retire_date": "soon"}, "retire_date", "2026-11-21"),
         ({"profile": {"max_tool": 1}}, "profile", "did you mean 'max_tools'"),
         ({"profile": {"on": {"smtp": {}}}}, "profile", "chat, responses, messages"),
@@ -221,11 +257,21 @@ def test_a_record_that_cannot_be_read_names_file_record_field_and_remedy(
     assert known.models[PRO] == load().models[PRO], "the shipped row stays as it was"
 
 
+@pytest.mark.parametrize("part", ["provider", "profile"])
+def test_a_value_in_place_of_a_table_costs_no_other_table(part: str) -> None:
+    good = {"provider": {"base_url": "http://127.0.0.1:1"}, "profile": {"max_tools": 3}}[part]
+    known = load(documents=[Document("mine.toml", {part: {"bad": 3, "good": good}})])
+    assert [(one.record, one.field) for one in known.problems] == [("bad", part)]
+    assert "good" in (known.providers if part == "provider" else known.profiles)
+
+
 @pytest.mark.parametrize(
     ("tables", "remedy"),
     [
         ({"models": []}, "model"),
         ({"provider": "x"}, "[provider.NAME]"),
+        ({"provider": {"home": "x"}}, "[provider.home]"),
+        ({"profile": {"house": 1}}, "[profile.house]"),
         ({"provider": {"home": {}}}, "base_url"),
         ({"provider": {"home": {"base_url": "ftp://x"}}}, "http"),
         ({"provider": {"home": {"base_url": "http://x", "custom": True}}}, "no field 'custom'"),

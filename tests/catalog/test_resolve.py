@@ -65,6 +65,14 @@ class TestOrder:
         assert (error.value.info.param, error.value.info.http_status) == ("model", 404)
 
 
+@pytest.mark.parametrize("name", ["nobody:m", "qwen3:8b"])
+def test_a_provider_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(ModelNotFound, match=rf"'{name.partition(':')[0]}' is no provider; .*\[providers.NAME\]"):
+        resolve(name, KNOWN, enabled=("xiaomi",))
+    with pytest.raises(ModelNotFound, match=r"near names: xiaomi:mimo-v2.6-pro"):
+        resolve("mimi:mimo-v2.6-pro", KNOWN, enabled=("xiaomi",))
+
+
 @pytest.mark.parametrize("alias", ["pro", "PRO-X", "with/slash", "with:colon", "gpt-5.5"])
 def test_an_alias_may_have_any_name(alias: str) -> None:
     assert name_of(alias, {alias: "xiaomi:mimo-v2.6-pro"}) == "xiaomi:mimo-v2.6-pro"

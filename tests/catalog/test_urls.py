@@ -15,6 +15,7 @@ TAILS = {
     "xiaomi": ["", "/", "/v1", "/v1/", "/anthropic", "/anthropic/", "/anthropic/v1", "/v1/chat/completions"],
     "zhipu": ["", "/api/paas/v4", "/api/paas/v4/", "/api/anthropic", "/api/v1"],
     "deepseek": ["", "/", "/anthropic", "/anthropic/v1/"],
+    "moonshot": ["", "/v1", "/anthropic", "/anthropic/v1"],
     "openrouter": ["", "/api", "/api/v1", "/api/v1/"],
     "anthropic": ["", "/v1", "/v1/messages"],
     "gemini": ["", "/v1beta", "/v1beta/openai", "/v1beta/openai/"],
@@ -50,6 +51,23 @@ def test_no_segment_is_ever_doubled(provider: str) -> None:
 )
 def test_zhipu_gets_no_v1(base: str, url: str) -> None:
     assert endpoint_url(base, KNOWN.providers["zhipu"].paths, "chat") == url
+
+
+@pytest.mark.req(133)
+@pytest.mark.parametrize(
+    ("provider", "base", "wire", "url"),
+    [
+        ("deepseek", "https://api.deepseek.com/v1", "chat", "https://api.deepseek.com/v1/chat/completions"),
+        ("deepseek", "https://api.deepseek.com/v1", "messages", "https://api.deepseek.com/anthropic/v1/messages"),
+        ("deepseek", "https://p.example/ds/v1/", "messages", "https://p.example/ds/anthropic/v1/messages"),
+        ("deepseek", "https://api.deepseek.com/beta", "chat", "https://api.deepseek.com/beta/chat/completions"),
+        ("zhipu", "https://api.z.ai/api/coding/paas/v4", "messages", "https://api.z.ai/api/anthropic/v1/messages"),
+        ("zhipu", "https://api.z.ai/api/coding/paas/v4", "responses", "https://api.z.ai/api/v1/responses"),
+        ("zhipu", "https://p.example/z/api/coding/paas/v4", "messages", "https://p.example/z/api/anthropic/v1/messages"),
+    ],
+)  # fmt: skip
+def test_a_base_that_is_one_wires_own_serves_the_others_too(provider: str, base: str, wire: str, url: str) -> None:
+    assert endpoint_url(base, KNOWN.providers[provider].paths, wire) == url
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,31 @@ def test_the_list_can_be_filtered(cli: Run) -> None:  # noqa: F811
     assert "did you mean 'minimax'" in cli("models", "list", "--provider", "minimx")[2].replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(200, ""), (80, "thinking, output"), (60, "thinking, output, cached, context"), (30, "status, key")],
+)
+def test_a_narrow_terminal_keeps_whole_names_and_numbers(cli: Run, width: int, left_out: str) -> None:  # noqa: F811
+    terminal = {"COLUMNS": str(width), "TTY_COMPATIBLE": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    code, out, _ = cli("models", "list", "--provider", "mimo", "--status", "current", **terminal)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()
+    assert code == 0
+    assert lines[0].split()[0] == "model"
+    assert "…" not in out
+    if width >= 60:
+        assert [line.split()[0] for line in lines[1:3]] == ["xiaomi:mimo-v2.6-pro", "xiaomi:mimo-v2.6-flash"]
+    assert lines[1].split()[0].startswith("xiaomi:mimo-v2")
+    assert "0.435" in lines[1]
+    assert ("A wider terminal shows" in out) == bool(left_out)
+    assert left_out in out
+
+
+def test_a_list_that_is_empty_says_so(cli: Run) -> None:  # noqa: F811
+    code, out, _ = cli("models", "list", "--ready")
+    assert (code, out) == (0, "No model fits; without --provider, --status and --ready all are listed.\n")
+    assert cli("models", "list", "--ready", "--json")[1] == "[]\n"
+
+
 def test_the_list_shows_the_currency_of_the_account(cli: Run) -> None:  # noqa: F811
     env = {"MIMO_API_KEY": KEY, "DRAGOMAN_PROVIDERS__XIAOMI__CURRENCY": "CNY"}
     assert listed(cli, "--ready", **env)["xiaomi:mimo-v2.6-pro"]["price"]["currency"] == "CNY"
@@ -103,6 +129,21 @@ def test_show_says_which_price_holds_now(cli: Run, tmp_path: Path) -> None:  # n
     assert "off-peak (holds now): 1 fresh; UTC, Mon-Sun all day" in lines
     dear = json.loads(cli("models", "show", "xiaomi:dear", "--json")[1])["prices"][0]
     assert (dear["holds"], dear["tiers"], dear["off_peak"]["input"]) == (True, [{"above": 10, "input": "4"}], "1")
+
+
+def test_show_says_that_a_name_may_be_a_slip(cli: Run, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "models.toml").write_text(
+        '[[model]]\nprovider = "xiaomi"\nid = "own"\n[model.price]\ninput = "2"\n'
+    )
+    code, out, err = cli("models", "show", "mimo-v2.6-prro")
+    assert code == 0, err
+    assert "not in the catalogue" in out
+    assert "near names: mimo-v2.6-pro" in out
+    assert "near names" not in cli("models", "show", "openrouter:a/b")[1]
+    own = [line.strip() for line in cli("models", "show", "xiaomi:own")[1].splitlines()]
+    assert "undated, in USD (holds now): 2 fresh" in own
+    assert "key_env              MIMO_API_KEY, XIAOMI_API_KEY" in own
 
 
 def test_show_names_the_flags_that_a_model_or_a_person_changed(cli: Run, tmp_path: Path) -> None:  # noqa: F811

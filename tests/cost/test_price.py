@@ -46,6 +46,22 @@ def test_a_missing_price_is_unknown_and_not_nothing(missing: str) -> None:
     assert price(without, row, NOW).amount == Decimal(3) / 1_000_000
 
 
+@pytest.mark.req(6, 144)
+def test_what_the_cache_keeps_for_an_hour_has_its_own_price() -> None:
+    million = 1_000_000
+    opus = KNOWN.model("anthropic", "claude-opus-5")
+    cost = price(Usage(input=0, cache_write=3 * million, cache_write_1h=million, output=0), opus, NOW)
+    assert cost.amount == 2 * Decimal("6.25") + Decimal(10)
+    assert price(Usage(input=0, cache_write=million, output=0), opus, NOW).amount == Decimal("6.25")
+    row = made(input="1", output="1", cache_write="1")
+    cost = price(Usage(input=1, cache_write=2, cache_write_1h=1, output=1), row, NOW)
+    assert (cost.amount, cost.unknown) == (None, ("price.cache_write_1h",))
+    calls = add(Usage(input=1, cache_write=2, cache_write_1h=2, output=1), Usage(input=1, cache_write=4, output=1))
+    assert calls is not None
+    assert (calls.cache_write, calls.cache_write_1h) == (6, 2)
+    assert price(calls, opus, NOW).amount == (2 * 5 + 2 * 25 + 2 * 10 + 4 * Decimal("6.25")) / million
+
+
 @pytest.mark.req(6)
 def test_a_model_without_prices_costs_an_unknown_amount() -> None:
     for row in (KNOWN.model("xiaomi", "m"), KNOWN.model("minimax-cn", "MiniMax-M3")):

@@ -12,7 +12,7 @@ from datetime import date
 
 from dragoman.catalog.loader import Catalogue
 from dragoman.catalog.resolve import resolve
-from dragoman.catalog.rows import Finding, ModelRow, ProviderRow
+from dragoman.catalog.rows import UNDATED, Finding, ModelRow, ProviderRow
 from dragoman.catalog.tables import near_names
 from dragoman.errors import ModelNotFound
 
@@ -42,9 +42,11 @@ def _provider(row: ProviderRow, known: Catalogue) -> Iterator[Finding]:
         near = near_names(row.models_from, known.providers)
         fix = f"write {near[0]!r}" if near else f"name one of {', '.join(known.providers)}"
         yield Finding(row.id, "models_from", f"there is no provider {row.models_from!r}", fix)
-    priced = [model for model in known.all() if model.facts.provider == row.id and model.price_lists]
-    if row.models_from and not row.same_prices and not priced:
-        message = f"what the models of {row.models_from} cost here is not known"
+    listed = [model for model in known.all() if model.facts.provider == row.id and model.facts.status != "retired"]
+    unpriced = [model for model in listed if not model.price_lists]
+    if row.models_from and not row.same_prices and (unpriced or not listed):
+        which = "the" if unpriced == listed else f"{len(unpriced)} of the"
+        message = f"what {which} models of {row.models_from} cost here is not known"
         fix = "write [[model.price]] in a record of each that you use; without it every cost is unknown"
         yield Finding(row.id, "price", message, fix, "warning")
     if not row.source:
@@ -138,9 +140,9 @@ def _prices(row: ModelRow, provider: ProviderRow | None) -> Iterator[Finding]:
 def _age(row: ModelRow, today: date, max_age: int) -> Iterator[Finding]:
     if row.facts.status == "retired":
         return
-    newest = max((one.valid_from.isoformat() for one in row.price_lists), default="")
-    read = max(row.date, newest)
-    if not read or not row.price_lists:
+    newest = max((one.valid_from for one in row.price_lists), default=UNDATED)
+    read = max(row.date, newest.isoformat())
+    if newest == UNDATED:
         return
     age = (today - date.fromisoformat(read)).days
     if age > max_age:

@@ -85,17 +85,20 @@ class Catalogue(msgspec.Struct, frozen=True):
 def _moved(row: ModelRow, provider: ProviderRow) -> ModelRow:
     """The same model at another provider's address. Its price is only the same on the vendor's own host."""
     facts = msgspec.structs.replace(row.facts, provider=provider.id)
-    if not provider.same_prices:
-        return msgspec.structs.replace(row, facts=facts, prices=(), other_prices=())
-    return _billed(msgspec.structs.replace(row, facts=facts), provider.currency)
+    if provider.same_prices:
+        return msgspec.structs.replace(row, facts=facts)
+    return msgspec.structs.replace(row, facts=facts, prices=(), other_prices=())
 
 
 def _unknown_model(provider: ProviderRow, model_id: str) -> ModelRow:
+    """A row of the provider's defaults. One that serves models of several makers (`maker/model`) has a family for each:
+    what one maker sealed is an error at another."""
     defaults = provider.model_defaults
+    maker, slash, _ = model_id.partition("/")
     facts = ModelFacts(
         id=model_id,
         provider=provider.id,
-        family=defaults.family or provider.id,
+        family=defaults.family or (maker if slash else "") or provider.id,
         inputs=defaults.inputs,
         thinking=defaults.thinking,
         thinking_switchable=defaults.thinking_switchable and defaults.thinking not in ("forced", "none"),
@@ -145,16 +148,17 @@ class _Layers:
         for table in models if isinstance(models, list) else [models]:
             self._model(document, table, seen)
         for name, _ in self._named(document, "provider", quiet=True):
-            self._twins(name)
+            self.twins(name)
 
     def _named(self, document: Document, part: str, *, quiet: bool = False) -> list[tuple[str, Mapping[str, Any]]]:
         """The tables under `[profile.X]` or `[provider.X]`."""
         found = document.tables.get(part, {})
-        if isinstance(found, Mapping) and all(isinstance(table, Mapping) for table in found.values()):
-            return [(str(name), table) for name, table in found.items()]
-        if not quiet:
-            self._report(document, "", part, f"{part} holds one table for each", f"write [{part}.NAME]")
-        return []
+        tables = found if isinstance(found, Mapping) else {"": found}
+        for name, table in tables.items():
+            if not isinstance(table, Mapping) and not quiet:
+                fix = f"write [{part}.{name or 'NAME'}]"
+                self._report(document, str(name), part, f"{part} holds one table for each", fix)
+        return [(str(name), table) for name, table in tables.items() if isinstance(table, Mapping)]
 
     def _profile(self, document: Document, name: str, flags: Mapping[str, Any]) -> None:
         whole = laid_over(self.flags.get(name, {}), flags)
@@ -201,15 +205,14 @@ class _Layers:
                 message = "it is missing; the record was skipped"
                 self._report(document, record, field, message, f'write {field} = "..."')
                 return
-        provider, model = self._provider_id(table["provider"]), table["id"]
+        provider = self._provider_id(table["provider"])
+        base = self._table(provider, table["id"]) or self._twin(provider, table["id"])
+        model = base.get("id", table["id"])
         name = f"{provider}:{model}"
-        if name not in self.models:
-            name = next((known for known in self.models if known.casefold() == name.casefold()), name)
-            model = name.removeprefix(f"{provider}:")
         if name in seen:
             self._report(document, name, "id", "the model stands twice in this file", "make one record", "warning")
         seen.add(name)
-        whole = laid_over(self.model_tables.get(name, {}), {**table, "provider": provider, "id": model})
+        whole = laid_over(base, {**table, "provider": provider, "id": model})
         try:
             self.models[name] = model_row(whole)
         except ConfigError as error:
@@ -217,16 +220,34 @@ class _Layers:
             return
         self.model_tables[name] = whole
 
-    def _twins(self, name: str) -> None:
-        """The same models at another address; what they cost there is another matter."""
-        row = self.providers.get(name)
+    def _table(self, provider: str, model: str) -> dict[str, Any]:
+        """The record of a model that is known, letter case aside; else empty."""
+        name = f"{provider}:{model}"
+        if name not in self.model_tables:
+            name = next((known for known in self.model_tables if known.casefold() == name.casefold()), name)
+        return self.model_tables.get(name, {})
+
+    def _twin(self, provider: str, model: str) -> dict[str, Any]:
+        """The record of a model that this provider has from another one; empty where it has none.
+
+        What it costs at the other address is another matter, but on the vendor's own host.
+        """
+        row = self.providers.get(provider)
+        table = self._table(row.models_from, model) if row is not None and row.models_from else {}
+        if row is None or not table:
+            return {}
+        return {**table, "provider": provider, **({} if row.same_prices else {"price": []})}
+
+    def twins(self, provider: str) -> None:
+        """Adds all models that this provider has from another one."""
+        row = self.providers.get(provider)
         if row is None or not row.models_from:
             return
-        for table in [table for table in self.model_tables.values() if table["provider"] == row.models_from]:
-            twin = f"{name}:{table['id']}"
-            if twin not in self.models:
-                self.model_tables[twin] = {**table, "provider": name, "price": []}
-                self.models[twin] = model_row(self.model_tables[twin])
+        for theirs in [model for model in self.models.values() if model.facts.provider == row.models_from]:
+            name = f"{provider}:{theirs.facts.id}"
+            if name not in self.models:
+                self.model_tables[name] = self._twin(provider, theirs.facts.id)
+                self.models[name] = _moved(theirs, row)
 
     def _skipped(self, document: Document, record: str, error: ConfigError) -> None:
         field = error.info.param or ""
@@ -274,10 +295,14 @@ def load(
     others, by id. A record that cannot be read is reported in `problems` and skipped.
     """
     layers = _Layers(_shipped())
+    extra = {row.id: row for row in extra_providers}
+    layers.providers |= extra  # records of models may lean on what these borrow
     for document in documents:
         layers.add(document)
-    for row in extra_providers:
-        layers.providers[row.id] = row
+    layers.providers |= extra
+    for row in extra.values():
+        if row.same_prices:
+            layers.twins(row.id)
     for record in overrides:
         layers.add(Document("", {"model": [record]}))
     providers, models = layers.providers, layers.models

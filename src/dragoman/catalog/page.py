@@ -143,8 +143,12 @@ def _conditions(price: PriceRow) -> list[str]:
 
 
 def _extras(rates: Prices) -> list[str]:
-    """What is not paid by tokens."""
-    extra = ((rates.searches, "per 1000 searches"), (rates.audio_hour, "per hour of audio"))
+    """What has no column."""
+    extra = (
+        (rates.cache_write_1h, "written to a cache that keeps it for an hour"),
+        (rates.searches, "per 1000 searches"),
+        (rates.audio_hour, "per hour of audio"),
+    )
     return [f"{_amount(value)} {what}" for value, what in extra if value is not None]
 
 

@@ -42,7 +42,8 @@ def served(row: PriceRow, rates: Prices, service_tier: str | None) -> Prices | N
 
 def multiplied(rates: Prices, factor: Decimal) -> Prices:
     """The token prices times `factor`; searches and hours of audio stay."""
-    tokens = {name: getattr(rates, name) for name in ("input", "output", "cache_read", "cache_write")}
+    names = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+    tokens = {name: getattr(rates, name) for name in names}
     return msgspec.structs.replace(
         rates, **{name: None if value is None else value * factor for name, value in tokens.items()}
     )

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from dragoman.catalog.price_records import price_row
-from dragoman.catalog.rows import ModelRow, PriceRow, ProviderRow
+from dragoman.catalog.rows import UNDATED, ModelRow, PriceRow, ProviderRow
 from dragoman.catalog.tables import near_names, read_table, refuse_strangers, written_day
 from dragoman.catalog.urls import split_base
 from dragoman.core.messages import WireName
@@ -105,10 +105,8 @@ def _replaced(base: Profile, flags: Mapping[str, object]) -> Profile:
     unknown = sorted(set(flags) - set(known))
     if unknown:
         near = near_names(unknown[0], known)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(
-            f"there is no profile flag {unknown[0]!r}; {hint}the flags are {', '.join(known)}", param="profile"
-        )
+        hint = f"did you mean {near[0]!r}?" if near else f"the flags are {', '.join(known)}"
+        raise ConfigError(f"there is no profile flag {unknown[0]!r}; {hint}", param="profile")
     bare = msgspec.structs.replace(base, on={})
     if not flags:
         return bare
@@ -144,7 +142,7 @@ def model_row(table: Mapping[str, Any]) -> ModelRow:
 
 def _price_at(number: int, row: ModelRow, table: object) -> PriceRow:
     try:
-        return price_row(row.id, table, row.date or "1970-01-01")
+        return price_row(row.id, table, row.date or UNDATED.isoformat())
     except ConfigError as error:
         field = error.info.param
         raise ConfigError(error.message, param=f"price[{number}]" + (f".{field}" if field else "")) from None

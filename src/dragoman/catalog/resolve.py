@@ -149,10 +149,13 @@ def _not_found(name: str, catalogue: Catalogue, aliases: Mapping[str, str], enab
     parts = [f"there is no model {name!r}" if name else "no model was named"]
     if near:
         parts.append(f"near names: {', '.join(near)}")
+    head = name.partition(":")[0].strip()
     asleep = _asleep(name, catalogue, enabled)
     if asleep is not None:
         remedy = f"set {asleep.key_env[0]}" if asleep.key_env else "configure it"
         parts.append(f"{asleep.id} serves it but is not configured: {remedy}")
+    elif not near and ":" in name and catalogue.provider(head) is None:
+        parts.append(f"{head!r} is no provider; `dragoman models list` shows what is there, [providers.NAME] adds one")
     elif not near:
         parts.append("name it provider:model, or set an alias; `dragoman models list` shows what is there")
     return ModelNotFound("; ".join(parts), code="model_not_found", param="model")

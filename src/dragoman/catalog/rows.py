@@ -118,7 +118,10 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Prices per million tokens. None is unknown. audio_hour: per hour of audio. searches: per 1000 searches."""
+    """Prices per million tokens. None is unknown. audio_hour: per hour of audio. searches: per 1000 searches.
+
+    cache_write_1h: written to a cache that keeps it for an hour.
+    """
 
     input: Decimal | None = None
     output: Decimal | None = None
@@ -126,6 +129,11 @@ class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     cache_write: Decimal | None = None
     searches: Decimal | None = None
     audio_hour: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+
+
+UNDATED = date(1970, 1, 1)
+"""From when a price list holds of which nobody knows when it was read: always."""
 
 
 class PriceTier(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -72,18 +72,24 @@ def laid_over(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, An
 
 
 def _changed_prices(lists: list[Any], change: Mapping[str, Any]) -> list[Any]:
-    """The newest list in that currency with single fields changed; with a later `from` a new list that begins there.
+    """The newest list in that currency with single fields changed; with another `from` a new list that begins there.
 
-    A currency that no list has inherits nothing: numbers of another currency would be wrong ones.
+    A new list takes the rest from the one that held until then. A currency that no list has inherits nothing: numbers
+    of another currency would be wrong ones.
     """
     first = str(lists[0].get("currency", "USD")) if lists else "USD"
     currency = change.get("currency", first)
-    same = [one for one in lists if one.get("currency", "USD") == currency]
-    base: Mapping[str, Any] = max(same, key=lambda one: str(one.get("from", "")), default={})
+    same = sorted((one for one in lists if one.get("currency", "USD") == currency), key=_start)
+    begun = [one for one in same if "from" not in change or _start(one) <= _start(change)]
+    base: Mapping[str, Any] = begun[-1] if begun else same[0] if same else {}
     made = laid_over({key: value for key, value in base.items() if key != "source"}, change)
-    if same and str(made.get("from", "")) == str(base.get("from", "")):
+    if same and _start(made) == _start(base):
         return [made if one is base else one for one in lists]
     return [*lists, made]
+
+
+def _start(prices: Mapping[str, Any]) -> str:
+    return str(prices.get("from", ""))
 
 
 def written_day(value: object, field: str) -> str:
@@ -114,4 +120,14 @@ def read_table(table: Mapping[str, Any], kind: type[_Row], *, strict: bool = Tru
         text, _, path = str(error).partition(" - at `$")
         wanted = re.match(r"Expected `([a-z]+)", text)
         hint = f"; write {_WANTED[wanted[1]]}" if wanted and wanted[1] in _WANTED else ""
+        if text.startswith("Invalid enum value"):
+            field = re.match(r"[.]?(\w+)", path.strip("`"))
+            hint = f"; write one of {', '.join(_words(get_type_hints(kind).get(field[1])))}" if field else ""
         raise ConfigError(text.replace("`", "") + hint, param=path.strip("`.") or None) from None
+
+
+def _words(hint: object) -> list[str]:
+    """The words that a field of this type may hold."""
+    if get_origin(hint) is Literal:
+        return [str(word) for word in get_args(hint)]
+    return [word for part in get_args(hint) for word in _words(part)]

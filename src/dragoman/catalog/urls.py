@@ -72,10 +72,28 @@ def _joined(base_url: str, known: tuple[str, ...], path: str) -> str:
     root, stripped = _strip_known(have, known)
     want = _segments(path)
     if not stripped and have and _VERSION.fullmatch(have[-1]):
-        # The person named a version root of its own (`/api/coding/paas/v4`): only what follows the version is added.
-        versions = [index for index, segment in enumerate(want) if _VERSION.fullmatch(segment)]
-        want = want[versions[-1] + 1 :] if versions else want
+        root, want = _versioned(have, want, {_version(_segments(other))[1] for other in known})
     return origin + "".join(f"/{segment}" for segment in (*root, *want))
+
+
+def _version(path: list[str]) -> tuple[int, str]:
+    """Where the last version stands in a path, and which it is; (-1, "") where there is none."""
+    versions = [(index, segment) for index, segment in enumerate(path) if _VERSION.fullmatch(segment)]
+    return versions[-1] if versions else (-1, "")
+
+
+def _versioned(have: list[str], want: list[str], versions: set[str]) -> tuple[list[str], list[str]]:
+    """What stands before and behind, for a base that is a version root of the person's own (`/api/coding/paas/v4`).
+
+    Only what follows the version is added, unless the root is plainly another wire's: of that wire's version, or
+    without the segments that this wire has before its own. Then this wire's path stands beside it.
+    """
+    at, version = _version(want)
+    rest = iter(have)
+    is_own = all(segment in rest for segment in want[: max(at, 0)])
+    if is_own and (not version or have[-1] == version or have[-1] not in versions):
+        return have, want[at + 1 :]
+    return have[: have.index(want[0])] if want[0] in have else have[:-1], want
 
 
 def host_matches(host: str, known: Iterable[str]) -> bool:

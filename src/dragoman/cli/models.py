@@ -17,10 +17,11 @@ import msgspec
 import typer
 
 from dragoman import catalog
-from dragoman.catalog import ModelRow, PriceRow, Resolved, reasoning_levels, resolve
+from dragoman.catalog import Catalogue, ModelRow, PriceRow, Resolved, near_names, reasoning_levels, resolve
 from dragoman.catalog.check import check as judge
 from dragoman.catalog.page import hours, render, tokens
 from dragoman.catalog.prices import is_off_peak, price_row_at
+from dragoman.catalog.rows import UNDATED
 from dragoman.config import Settings, examine, load
 from dragoman.core.profile import Profile
 from dragoman.errors import ConfigError
@@ -52,8 +53,10 @@ def list_models(
     ]
     if as_json:
         typer.echo(json.dumps([describe(row, settings) for row in rows], indent=2))
-        return
-    _table(rows, settings)
+    elif rows:
+        _table(rows, settings)
+    else:
+        typer.echo("No model fits; without --provider, --status and --ready all are listed.")
 
 
 def _chosen(settings: Settings, provider: str | None) -> list[ModelRow]:
@@ -81,7 +84,7 @@ def show(
         enabled=[*settings.enabled_providers(), *known.providers],
         today=now.date(),
     )
-    facts = {**describe(found.row, settings, now), **_more(found, known.profiles, now)}
+    facts = {**describe(found.row, settings, now), **_more(found, known, now)}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -90,7 +93,8 @@ def show(
     width = max(len(key) for key in facts)
     for key, value in facts.items():
         if value not in (None, [], "", {}):
-            shown = value if isinstance(value, str | int) else json.dumps(value)
+            words = isinstance(value, list) and all(isinstance(word, str) for word in value)
+            shown = ", ".join(value) if words else value if isinstance(value, str | int) else json.dumps(value)
             typer.echo(f"{key:<{width}}  {shown}")
     typer.echo(f"{'prices':<{width}}  per million tokens" if lists else f"{'prices':<{width}}  not known")
     for one in lists:
@@ -98,12 +102,12 @@ def show(
             typer.echo(f"  {line}")
 
 
-def _more(found: Resolved, profiles: dict[str, Profile], now: datetime) -> dict[str, Any]:
+def _more(found: Resolved, known: Catalogue, now: datetime) -> dict[str, Any]:
     """What `show` tells beside the facts: how it is reached, how it is spoken to, every price list."""
     provider = found.provider
     wires = found.model.wires or provider.wires
     limits = found.row.limits or provider.limits
-    base = profiles.get(provider.profile_name, Profile())
+    base = known.profiles.get(provider.profile_name, Profile())
     return {
         "key_env": list(provider.key_env),
         "wires": list(wires),
@@ -115,8 +119,17 @@ def _more(found: Resolved, profiles: dict[str, Profile], now: datetime) -> dict[
         "profile_flags": _flags(provider.profile),
         "profile_flags_here": _changed(provider.profile, base),
         "prices": [_list(row, found.row, now) for row in found.row.price_lists],
-        "remarks": [note.message for note in found.notes],
+        "remarks": [*(note.message for note in found.notes), *_stranger(found, known)],
     }
+
+
+def _stranger(found: Resolved, known: Catalogue) -> list[str]:
+    """Said of a name that nobody lists: it may be a new model, or a slip."""
+    if found.row.known:
+        return []
+    near = near_names(found.model.id, [row.facts.id for row in catalog.models(found.provider.id, known=known)])
+    hint = f"; near names: {', '.join(near)}" if near else ""
+    return [f"{found.model.id} is not in the catalogue: it can be asked for, but nothing is known of it{hint}"]
 
 
 def _flags(profile: Profile) -> dict[str, Any]:
@@ -239,7 +252,9 @@ def _list(row: PriceRow, model: ModelRow, now: datetime) -> dict[str, Any]:
 def _price_lines(one: dict[str, Any]) -> list[str]:
     peak = one.get("off_peak")
     now = " (holds now)" if one["holds"] and not (peak and peak["holds"]) else ""
-    lines = [f"from {one['from']} in {one['currency']}{now}: {_rates(one)}; source: {one['source']}"]
+    start = "undated," if one["from"] == UNDATED.isoformat() else f"from {one['from']}"
+    source = f"; source: {one['source']}" if one["source"] else ""
+    lines = [f"{start} in {one['currency']}{now}: {_rates(one)}{source}"]
     lines += [f"  over {tier['above']} input tokens: {_rates(tier)}" for tier in one.get("tiers", [])]
     if peak:
         holds = " (holds now)" if one["holds"] and peak["holds"] else ""
@@ -254,6 +269,7 @@ _RATES = {
     "input": "fresh",
     "cache_read": "cached",
     "cache_write": "written",
+    "cache_write_1h": "written for an hour",
     "output": "out",
     "searches": "per 1000 searches",
     "audio_hour": "per hour of audio",
@@ -265,40 +281,64 @@ def _rates(table: dict[str, Any]) -> str:
     return ", ".join(known) or "not known"
 
 
+_NUMBERS = ("context", "output", "input", "cached", "out")
+_NAME = 32
+_LEAST_WANTED = ("thinking", "output", "cached", "context", "status", "key")
+"""What a narrow terminal goes without, in this order, so that the name keeps its `_NAME` characters."""
+
+
 def _table(rows: Sequence[ModelRow], settings: Settings) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", overflow="fold")
-    for title in ("context", "output", "input", "cached", "out"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for title in ("thinking", "key", "status"):
-        table.add_column(title, no_wrap=True)
-    now = datetime.now(UTC)
-    for row in rows:
-        list_row = price_row_at(row, now)
-        prices = list_row.prices if list_row else None
-        unit = "" if list_row is None or list_row.currency == "USD" else f" {list_row.currency}"
-        key = "set" if row.facts.provider in settings.accounts else "-"
-        table.add_row(
-            row.id,
-            tokens(row.facts.context),
-            tokens(row.facts.max_output),
-            *(_money(getattr(prices, name, None), unit) for name in ("input", "cache_read", "output")),
-            row.facts.thinking,
-            key,
-            row.facts.status,
-            style="dim" if row.facts.status == "retired" else None,
-        )
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)  # a pipe has no width; what reads it wants whole lines
+    now = datetime.now(UTC)
+    cells = [_cells(row, settings, now) for row in rows]
+    shown = _fitting(cells, console.width)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in shown:
+        number = title in _NUMBERS
+        table.add_column(title, justify="right" if number else "left", no_wrap=title != "model", overflow="fold")
+    for row, cell in zip(rows, cells, strict=True):
+        table.add_row(*(cell[title] for title in shown), style="dim" if row.facts.status == "retired" else None)
     console.print(table)
+    left_out = [title for title in _LEAST_WANTED if title not in shown]
     typer.echo(
         "Prices per million tokens (input, read from cache, output), in USD where nothing else stands beside them, "
         "without tiers and off-peak hours; - is not known or not set."
+        + (f" A wider terminal shows {', '.join(left_out)}, too." if left_out else "")
     )
+
+
+def _cells(row: ModelRow, settings: Settings, now: datetime) -> dict[str, str]:
+    """One line of the table, by the titles of its columns."""
+    listed = price_row_at(row, now)
+    prices = listed.prices if listed else None
+    unit = "" if listed is None or listed.currency == "USD" else f" {listed.currency}"
+    return {
+        "model": row.id,
+        "context": tokens(row.facts.context),
+        "output": tokens(row.facts.max_output),
+        "input": _money(getattr(prices, "input", None), unit),
+        "cached": _money(getattr(prices, "cache_read", None), unit),
+        "out": _money(getattr(prices, "output", None), unit),
+        "thinking": row.facts.thinking,
+        "key": "set" if row.facts.provider in settings.accounts else "-",
+        "status": row.facts.status,
+    }
+
+
+def _fitting(cells: Sequence[dict[str, str]], width: int) -> list[str]:
+    """The titles of the columns for which there is room."""
+    widest = {title: max(len(title), *(len(cell[title]) for cell in cells)) for title in cells[0]}
+    widest["model"] = min(widest["model"], _NAME)  # a longer name goes on in the next line
+    for title in _LEAST_WANTED:
+        if sum(widest.values()) + 2 * (len(widest) - 1) <= width:
+            break
+        del widest[title]
+    return list(widest)
 
 
 def _money(value: Decimal | None, unit: str) -> str:

@@ -11,7 +11,8 @@ class Tokens(msgspec.Struct, frozen=True, omit_defaults=True):
 
     input: fresh input, without what came from or went to a cache. cache_read, cache_write: the rest of the prompt.
     output: everything generated; reasoning is the part of it that was thinking. searches: web search calls billed.
-    cost: what the vendor itself says that it cost, as a decimal string in `currency`.
+    cost: what the vendor itself says that it cost, as a decimal string in `currency`. cache_write_1h: the part of
+    cache_write that is kept for an hour, which costs more.
     """
 
     input: int | None = None
@@ -22,6 +23,7 @@ class Tokens(msgspec.Struct, frozen=True, omit_defaults=True):
     searches: int | None = None
     cost: str | None = None
     currency: str | None = None
+    cache_write_1h: int | None = None
 
     @property
     def known(self) -> bool:
@@ -65,7 +67,7 @@ def from_inclusive(
 ) -> Usage:
     """Usage from a wire whose prompt count includes the cached part (Chat, Responses)."""
     fresh = None if prompt is None else max(prompt - (cached or 0) - (written or 0), 0)
-    return Usage(fresh, cached, written, output, reasoning, searches, cost, None, raw)
+    return Usage(fresh, cached, written, output, reasoning, searches, cost, raw=raw)
 
 
 def _pick(a: int | None, b: int | None) -> int | None:
@@ -87,6 +89,7 @@ def merge(a: Usage | None, b: Usage | None) -> Usage | None:
         _pick(a.searches, b.searches),
         b.cost if b.cost is not None else a.cost,
         b.currency or a.currency,
+        _pick(a.cache_write_1h, b.cache_write_1h),
         b.raw if b.raw is not None else a.raw,
     )
 
@@ -108,6 +111,7 @@ def add(a: Usage | None, b: Usage | None) -> Usage | None:
         both_out,
         _plus(a.reasoning, b.reasoning),
         _plus(a.searches, b.searches),
+        cache_write_1h=_plus(a.cache_write_1h, b.cache_write_1h),
         parts=(*_parts(a), *_parts(b)),
     )
 

@@ -67,10 +67,12 @@ def _of_call(usage: Tokens, model: ModelRow, when: datetime, service_tier: str |
         missing.append("usage.input")
     if usage.output is None:
         missing.append("usage.output")
+    long = min(usage.cache_write_1h or 0, usage.cache_write or 0)
     parts = (
         _part("input", usage.input, rates.input, _MILLION, missing),
         _part("cache_read", usage.cache_read, rates.cache_read, _MILLION, missing),
-        _part("cache_write", usage.cache_write, rates.cache_write, _MILLION, missing),
+        _part("cache_write", (usage.cache_write or 0) - long, rates.cache_write, _MILLION, missing),
+        _part("cache_write_1h", long, rates.cache_write_1h, _MILLION, missing),
         _part("output", usage.output, rates.output, _MILLION, missing),
         _part("searches", usage.searches, row.prices.searches, _THOUSAND, missing),
     )

@@ -19,7 +19,7 @@ from dragoman.gateway.gate import Gate
 
 Shape = Literal["openai", "anthropic", "codex"]
 _EPOCH = "2026-01-01"
-_SHOWN = ("current", "preview")
+_HIDDEN = ("retired", "alias")
 _TOKENS_PER_PRICE = 1_000_000
 _CODEX_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 """Efforts that every Codex reads. An unknown word fails its whole list."""
@@ -157,7 +157,7 @@ def listed(gate: Gate, status: str | None = None) -> list[Listed]:
 def _shown(row: ModelRow, status: str | None) -> bool:
     if status is not None:
         return status in ("all", row.facts.status)
-    return row.facts.status in _SHOWN and "text" in row.outputs
+    return row.facts.status not in _HIDDEN and "text" in row.outputs
 
 
 def _model(gate: Gate, row: ModelRow) -> Listed:
