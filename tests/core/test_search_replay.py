@@ -93,11 +93,29 @@ def test_ordinary_calls_beside_a_search_stay_in_its_turn() -> None:
 
 @pytest.mark.case("E16")
 def test_a_search_of_which_nothing_is_known_is_left_out_with_a_note() -> None:
-    for search in (WebSearch("w", ("q",)), WebSearch("w", ("q",), "failed"), WebSearch("w", (), "in_progress")):
+    item = WebSearch("w", ("q",), state=ProviderState("", "", "responses", Raw(b"{}")))  # as a client's codec reads it
+    for search in (item, WebSearch("w", ("q",), "failed"), WebSearch("w", (), "in_progress")):
         prepared = run(USER, said(search, Text("a")))
         assert prepared.messages == (USER, said(Text("a")))
         assert [(n.code, n.field) for n in prepared.notes] == [("item_dropped", "web_search")]
-    assert run(USER, said(WebSearch("w", ("q",))), USER).messages == (USER, USER)
+    assert run(USER, said(item), USER).messages == (USER, USER)
+
+
+@pytest.mark.req(147)
+@pytest.mark.parametrize(
+    ("search", "word"),
+    [
+        (WebSearch("w", ("q",), "failed", error="it is away"), "failed: it is away"),
+        (WebSearch("w", ("q",)), "found no pages"),
+    ],
+)
+def test_a_search_of_ours_that_found_nothing_is_told_of_again(search: WebSearch, word: str) -> None:
+    prepared = run(USER, said(Text("x"), search, Text("y")), USER)
+    assert [m.role for m in prepared.messages] == ["user", "assistant", "tool", "assistant", "user"]
+    [result] = prepared.messages[2].content
+    assert isinstance(result, ToolResult)
+    assert word in str(result.content[0])
+    assert not prepared.notes
 
 
 def test_a_vendor_that_searches_by_itself_gets_no_results_back() -> None:

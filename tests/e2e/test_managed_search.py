@@ -441,6 +441,46 @@ async def test_the_reasoning_of_both_rounds_survives_into_the_next_turn(
     assert third[-1] == {"role": "user", "content": "and?"}
 
 
+@pytest.mark.req(105, 147)
+@everywhere
+@both
+@pytest.mark.parametrize("query", ["broken", "unheard of"])
+async def test_a_search_without_pages_is_told_again_too(tmp_path: Path, endpoint: str, stream: bool, query: str):
+    async with searching(tmp_path) as w:
+        w.upstream.push(said(stream, thinks="one", text="Look.", calls=[wants(query)]), said(stream, text="No."))
+        got = await asked(w, endpoint, stream)
+        before = w.upstream.requests[1]["messages"]
+        if endpoint == "responses":
+            kept = list((got.events[-1]["response"] if stream else got.json)["output"])
+        elif endpoint == "chat":
+            kept = [{"role": "assistant", "content": read(endpoint, got, stream=stream).text}]
+        else:
+            kept = [{"role": "assistant", "content": blocks_of(got, stream)}]
+        history = [{"role": "user", "content": "hi"}, *kept, {"role": "user", "content": "and?"}]
+        await asked(w, endpoint, stream, **{history_field(endpoint): history})
+        third = w.upstream.requests[2]["messages"]
+    assert third[: len(before)] == before, "the prompt's prefix holds"
+
+
+@pytest.mark.req(147)
+@everywhere
+@both
+async def test_pages_of_a_mixed_round_are_cited_in_the_next_answer(tmp_path: Path, endpoint: str, stream: bool):
+    async with searching(tmp_path) as w:
+        own = call(1, "call_f", "f", "{}")["tool_calls"][0]
+        w.upstream.push(
+            said(stream, thinks="why", text="Both.", calls=[wants(), own]),
+            said(stream, thinks="more", text="See [2].", calls=[wants(id="call_1")]),
+            said(stream, text="And [6], not [7]."),
+        )
+        got = await asked(w, endpoint, stream, own=True)
+        history = answered(endpoint, got, stream, "f says 42")
+        got = await asked(w, endpoint, stream, own=True, **{history_field(endpoint): history})
+        told = w.upstream.requests[2]["messages"][-1]["content"]
+    assert "\n[4] One\n" in told, "numbers go on: [1] to [3] stand in the same prompt"
+    assert citations(endpoint, got, stream) == [PAGES[1]["url"], PAGES[2]["url"]]
+
+
 # -- who runs it, and what happens when nobody can
 
 

@@ -126,6 +126,24 @@ async def test_a_result_of_searxng_that_is_none_does_not_hide_the_others(where: 
         await engine.close()
 
 
+async def test_what_python_writes_as_json_is_read(where: Site):
+    """A source cut an emoji in half; a score is no number."""
+    row = b'{"url": "https://a.example/", "title": "cut \\ud83d", "score": NaN}'
+
+    async def odd(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b'{"results": [%b, {"url": "https://b.example/"}]}' % row)
+
+    where.handler = odd
+    engine = SearxngEngine(where.url)
+    try:
+        assert [(s.url, s.title) for s in await engine.search("q", SearchAsk(5))] == [
+            ("https://a.example/", "cut ?"),
+            ("https://b.example/", ""),
+        ]
+    finally:
+        await engine.close()
+
+
 async def test_searxng_that_is_silent_or_away(where: Site):
     where.handler = searxng
     engine = SearxngEngine(where.url, timeout=0.05)

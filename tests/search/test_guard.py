@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,7 @@ def test_public_addresses_are(address: str):
         "http://metadata.google.internal/", "http://1.2.3.4.5/", "http://example.com:22/", "http://example.com:25/",
         "http://example.com:99999/", "http://exa mple.com/", "http://example.com/\r\nHost: x", "http:///x",
         "http://" + "a" * 5000 + ".com/", "http://[not-an-address]/", "http://127.0.0.1.:80/", "http://①②⑦.⓪.⓪.①/",
+        "http://127.0.0。1/", "http://127.0.0｡1/", "http://①②⑦.0.0。①/", "http://127.0.0.1。/", "http://a.localhost。/",
     ],
 )  # fmt: skip
 def test_urls_that_are_refused_by_their_text(url: str):
@@ -234,3 +236,31 @@ def test_the_text_of_a_page():
         "<script>var x = '<p>no</p>';</script><p>One  &amp;\n two</p><ul><li>a<li>b</ul><form><b>x</form>end"
     )
     assert (title, text) == ("A page", "Head\nOne & two\na\nb\nend")
+
+
+@pytest.mark.parametrize("page", ["<p>before</p><![x[ after", "<p>before</p><![CDATA[x", "<p>before</p><a href='"])
+def test_a_page_that_is_no_html_costs_only_its_rest(page: str):
+    assert text_of(page)[1] == "before"
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<a " * 350_000, "<!" * 500_000, "<nav>" * 50_000 + "</footer></p>" * 50_000, "<p>x</p>" * 130_000],
+    ids=["tags", "declarations", "nested", "long"],
+)
+def test_a_page_that_is_made_to_be_slow_is_not(page: str):
+    before = time.process_time()
+    text = text_of(page)[1]
+    assert time.process_time() - before < 20, "quadratic: it takes minutes"
+    assert not text or len(text) > MAX_TEXT
+
+
+async def test_a_page_may_not_name_an_encoding_that_is_slow_to_read():
+    async def puny(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"words-9a" * 1000, headers={"content-type": "text/plain; charset=punycode"})
+
+    async with site(puny) as where:
+        reader = PageReader(Guard([f"127.0.0.1:{where.port}"]))
+        page = await reader.read(where.url)
+        await reader.close()
+    assert page.text.startswith("words-9awords")

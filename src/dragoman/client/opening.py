@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dragoman.client.pauses import resume_paused
 from dragoman.client.rounds import Conductor, Dialogue
 from dragoman.client.searching import SearchRun
 from dragoman.client.structured import schema_check
@@ -20,8 +21,10 @@ def open_answer(
 ) -> tuple[Plan, tuple[Conductor, ...]]:
     """make: plans a call of this answer, the first one and those that follow. Raises DragomanError.
 
-    Searches come before the check of the form: only the text of the last round is judged.
+    A turn is whole before its searches are looked at, and they are over before the form is checked: only the text of the
+    last round is judged.
     """
     made = make(request)
     talk = Dialogue(request, make)
-    return made, (*search.conductors(made, talk, mint), *schema_check(request, made, talk))
+    paused = resume_paused(request, made, talk)
+    return made, (*paused, *search.conductors(made, talk, mint), *schema_check(request, made, talk))

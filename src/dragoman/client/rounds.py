@@ -19,7 +19,7 @@ from dragoman.client.run import Run
 from dragoman.client.running import Awaited, EventSink, Means, cancelled, clean
 from dragoman.client.watch import timed_out
 from dragoman.core.events import TERMINAL, BlockEnd, BlockStart, Event, Failed, Finished, Incomplete, Started, UsageSeen
-from dragoman.core.messages import Message
+from dragoman.core.messages import Message, WebSearch
 from dragoman.core.request import Request
 from dragoman.core.stage import Stage
 from dragoman.core.usage import Usage, add
@@ -88,6 +88,7 @@ class Rounds(Awaited):
         self._finished_attempts = 0
         self._blocks = 0
         self._started = self._paused = self._aborting = False
+        self._search: WebSearch | None = None  # that was begun between two rounds, and is not over
         self.rounds = 0
         """Calls that were begun, attempts at one of them not counted."""
         self._run = self._start(plan)
@@ -233,8 +234,10 @@ class Rounds(Awaited):
                 self._started = True
             case BlockStart():
                 self._blocks += 1
+                self._search = event.block if isinstance(event.block, WebSearch) else None
                 return msgspec.structs.replace(event, index=self._blocks - 1)
             case BlockEnd():
+                self._search = None
                 return msgspec.structs.replace(event, index=self._blocks - 1)
             case UsageSeen() if self._spent is not None:
                 total = add(self._spent, event.usage)
@@ -245,7 +248,8 @@ class Rounds(Awaited):
 
     def _end(self, error: ErrorInfo) -> None:
         """Ends the answer as failed; nothing more is asked of anybody."""
-        self._pass([Failed(error)])
+        cut = [] if self._search is None else [BlockEnd(0, self._search, False)]
+        self._pass([*cut, Failed(error)])
 
     def _close(self) -> None:
         if not self._run.over:

@@ -181,12 +181,16 @@ class SearchRun:
                 Bounds(self._searching.settings.max_rounds, wish.max_uses),
                 mint=mint,
             )
+            if plan.search == "managed":
+                self._managed.go_on(dialogue.request.messages)
             out.append(self._managed)
         return tuple(out)
 
     def refused(self, request: Request) -> None:
         """The vendor refused its own search: `mode` is another one from now on."""
         self.mode = self._searching.mode(request, self._target, self._setting, refused=True)
+        if self.mode == "managed" and self._managed is not None:
+            self._managed.go_on(request.messages)
 
     def learn(self) -> None:
         """It was the search that was refused: the next requests of this account do not ask for it."""

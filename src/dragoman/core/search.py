@@ -45,6 +45,7 @@ class SearchWish(msgspec.Struct, frozen=True, omit_defaults=True):
 
     context: how much of the prompt results may fill. limit: sources of one search. keywords: searches that one step
     may make. allowed, blocked: domains, subdomains included. max_uses: searches of one answer. force: search anyway.
+    offline: only in what the server has read before.
     """
 
     context: ContextSize | None = None
@@ -56,6 +57,7 @@ class SearchWish(msgspec.Struct, frozen=True, omit_defaults=True):
     max_uses: int | None = None
     recency: Recency | None = None
     force: bool = False
+    offline: bool = False
 
 
 class NativeSearch(msgspec.Struct, frozen=True):
@@ -108,6 +110,7 @@ class _Declared(msgspec.Struct):
     limit: int | None = None
     max_keyword: int | None = None
     force_search: bool | None = None
+    external_web_access: bool | None = None
     web_search: _Inner | None = None
 
 
@@ -143,6 +146,7 @@ def read_wish(tool: Tool) -> SearchWish:
         asked.max_uses,
         _RECENCY.get(inner.search_recency_filter or ""),
         bool(asked.force_search or inner.require_search),
+        asked.external_web_access is False,
     )
 
 
@@ -192,12 +196,17 @@ def read_queries(arguments: str) -> tuple[str, ...]:
 # -- telling results
 
 _TAG = "web_search_results"
-_FORGED = re.compile(rf"<(?=/?\s*{_TAG})", re.I)
+_BRACKETS = "<\u2039\u2329\u276e\u3008\ufe64\uff1c"
+_LETTERS = r"[\W_]*".join("websearchresults")
+_FORGED = re.compile(rf"[{_BRACKETS}](?=[^\w{_BRACKETS}]*{_LETTERS})", re.I)
+"""What a model may take for a tag of ours: spaced, in other brackets, or with marks between its letters."""
+UNSEEN = re.compile("[\u00ad\u034f\u2060-\u2064\u206a-\u206f\U000e0000-\U000e007f]")
+"""Characters that show nothing. Those of the tag block spell whole sentences to a model and to nobody else."""
 
 
 def _line(text: str) -> str:
     """Text of a page on one line, so that it can forge neither a further page nor the end of the list."""
-    return _FORGED.sub("&lt;", " ".join(text.split()))
+    return _FORGED.sub("&lt;", " ".join(UNSEEN.sub("", text).split()))
 
 
 def render_results(query: str, sources: Sequence[SearchSource], first: int = 1) -> str:
@@ -224,8 +233,15 @@ def render_failure(query: str, error: str) -> str:
 
 
 def is_told(search: WebSearch) -> bool:
-    """Whether enough of a search is known to tell a model of it again: a page with more than its address."""
-    return search.status == "completed" and any(source.title or source.text for source in search.sources)
+    """Whether enough of a search is known to tell a model of it again: a page with more than its address.
+
+    Of a search that was run here - it has an id, and no vendor's own form - it is known too that it failed, and why, or
+    that it found nothing.
+    """
+    if search.sources:
+        return search.status == "completed" and any(source.title or source.text for source in search.sources)
+    ours = search.state is None and bool(search.id)
+    return ours and (search.status == "completed" or (search.status == "failed" and search.error is not None))
 
 
 def as_call(search: WebSearch, first: int = 1) -> tuple[ToolCall, ToolResult]:

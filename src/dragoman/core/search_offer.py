@@ -51,6 +51,8 @@ class SearchOffer:
         forced = self._isnamed_tool(tool)
         wish = read_wish(tool)
         wish = msgspec.structs.replace(wish, force=wish.force or forced)
+        if wish.offline and self._mode == "managed":
+            self._notes.append(Note("param_dropped", f"{where}.external_web_access", "this search reads the live web"))
         if self._mode == "native":
             return self._native(tool, wish, forced, table, where)
         self.wish = wish
@@ -76,7 +78,7 @@ class SearchOffer:
         if form is None:
             self._notes.append(Note("search_absent", where, "the provider has no web search of its own here"))
             return []
-        for field in form.left_out:
+        for field in (*form.left_out, "external_web_access") if wish.offline else form.left_out:
             self._notes.append(Note("param_dropped", f"{where}.{field}", "the provider's web search does not take it"))
         self.wish = wish
         entry = table.add(msgspec.structs.replace(tool, name=SEARCH_NAME), "web_search")

@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from dragoman.core.messages import Block, Message, Opaque, Reasoning, Text, ToolCall, ToolResult, WebSearch
+from dragoman.core.messages import (
+    Block,
+    Message,
+    Opaque,
+    Reasoning,
+    SearchSource,
+    Text,
+    ToolCall,
+    ToolResult,
+    WebSearch,
+)
 from dragoman.core.search import as_call, is_told
 
 
@@ -48,6 +58,18 @@ def expand_searches(
                 note("item_dropped", "web_search", "a web search of an earlier answer was left out of the history")
         _close(message, blocks, results, out)
     return out
+
+
+def told_sources(messages: Iterable[Message]) -> list[SearchSource]:
+    """The pages that the answer which is being given was told of so far, in the order of their numbers."""
+    pages: list[SearchSource] = []
+    for message in messages:
+        if message.role not in ("assistant", "tool"):
+            pages.clear()
+        for block in message.content:
+            if isinstance(block, WebSearch) and is_told(block):
+                pages += block.sources
+    return pages
 
 
 def _close(message: Message, blocks: list[Block], results: list[ToolResult], out: list[Message]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
@@ -9,7 +10,8 @@ from dragoman.core.messages import SearchSource
 
 
 def _rule(text: str) -> tuple[str, str]:
-    """Host and path prefix of a rule such as `example.com`, `*.example.com` or `https://example.com/docs`."""
+    """Host and path prefix of a rule such as `example.com`, `*.example.com`, `https://example.com/docs` or
+    `example.com/*/docs` (the Messages protocol lets a path hold a star)."""
     text = text.strip().lower()
     text = text.partition("://")[2] or text
     host, slash, path = text.partition("/")
@@ -26,8 +28,8 @@ def _matches(url: str, rule: str) -> bool:
         return False
     if not host or (name != host and not name.endswith("." + host)):
         return False
-    here = parts.path.lower()
-    return not path or here == path or here.startswith(path + "/")
+    stars = ".*".join(re.escape(part) for part in path.split("*"))
+    return not path or re.match(rf"{stars}(/|$)", parts.path.lower()) is not None
 
 
 def is_wanted(url: str, allowed: Sequence[str], blocked: Sequence[str]) -> bool:

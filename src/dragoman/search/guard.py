@@ -34,6 +34,8 @@ _SPECIAL = tuple(ipaddress.ip_network(net) for net in ("168.63.129.16/32", "192.
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 _LOCAL = ("localhost", "local", "internal", "localdomain", "home.arpa", "lan")
 _SPACE = re.compile(r"[\x00-\x20\x7f]")
+_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
+"""The other full stops of a host name (RFC 3490, 3.1): whoever connects reads them as dots."""
 
 
 class Forbidden(SearchError):
@@ -88,8 +90,9 @@ class Guard:
             raise Forbidden("the address is too long, or holds spaces")
         try:
             parts = urlsplit(url)
-            # NFKC: hosts are compared as they will be looked up, whatever digits and dots they are written with.
-            host, port = unicodedata.normalize("NFKC", parts.hostname or "").rstrip(".").lower(), parts.port
+            # Hosts are compared as they will be looked up, whatever digits and dots they are written with.
+            name = unicodedata.normalize("NFKC", parts.hostname or "").translate(_DOTS)
+            host, port = name.rstrip(".").lower(), parts.port
         except ValueError:
             raise Forbidden("the address is no URL") from None
         if parts.scheme not in ("http", "https"):

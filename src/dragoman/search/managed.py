@@ -37,6 +37,7 @@ from dragoman.core.messages import Block, Message, SearchSource, Text, ToolCall,
 from dragoman.core.notes import Note
 from dragoman.core.request import Request
 from dragoman.core.search import SEARCH_NAME, as_call, read_queries
+from dragoman.core.search_replay import told_sources
 from dragoman.core.tools import Tool, ToolChoice
 from dragoman.search.engine import SearchAsk, SearchError
 from dragoman.search.service import Searcher
@@ -94,6 +95,15 @@ class ManagedSearch(Generic[PlanT]):
         """Searches that were run."""
         self._final = False
         self._fresh()
+
+    def go_on(self, messages: Sequence[Message]) -> None:
+        """Numbers on from the pages that these messages tell of, and cites them too: a turn that ended with calls of
+        the client's is one answer with the next."""
+        self._learn(told_sources(messages))
+
+    def _learn(self, sources: Sequence[SearchSource]) -> None:
+        self._sources += sources
+        self._shown += (msgspec.structs.replace(s, text=s.text[:MAX_CITED]) for s in sources)
 
     def _fresh(self) -> None:
         self._said: list[Block] = []
@@ -255,8 +265,7 @@ class ManagedSearch(Generic[PlanT]):
         results: list[ToolResult] = []
         for search in done:
             call, result = as_call(search, len(self._sources) + 1)
-            self._sources += search.sources
-            self._shown += (msgspec.structs.replace(s, text=s.text[:MAX_CITED]) for s in search.sources)
+            self._learn(search.sources)
             calls.append(call)
             results.append(result)
         if last:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import html
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from dragoman.search.engine import SearchTimeout, SearchUnavailable
 from dragoman.search.guard import Forbidden, Guard, GuardedResolver
@@ -27,6 +30,9 @@ _TYPES = frozenset(
     | {"application/xml", "text/csv"}
 )
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SLICE = 32 * 1024
+_NO_PAGE = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape"})
+"""Encodings of Python's that no page is written in; `punycode` takes quadratic time."""
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([A-Za-z0-9_:.-]{1,40})""", re.I)
 
 
@@ -55,7 +61,10 @@ class PageReader:
             async with asyncio.timeout(self._timeout):
                 for _ in range(MAX_HOPS + 1):
                     self._guard.check_url(url)
-                    async with session.get(url, allow_redirects=False) as answer:
+                    # Judged once more as the one who connects reads it: two parsers may see two hosts in one text.
+                    where = URL(url)
+                    self._guard.check_url(str(where))
+                    async with session.get(where, allow_redirects=False) as answer:
                         if answer.status not in _REDIRECTS:
                             return await _page(url, answer)
                         target = answer.headers.get("location", "")
@@ -113,7 +122,8 @@ async def _page(url: str, answer: aiohttp.ClientResponse) -> Page:
             break
     data = b"".join(parts)[:MAX_BYTES]
     source = data.decode(_charset(answer.charset, data), "replace")
-    title, text = text_of(source) if "html" in kind else ("", source)
+    # In a thread: a page may be made to be slow to read, and other answers are being streamed here.
+    title, text = await asyncio.to_thread(text_of, source) if "html" in kind else ("", source)
     text = text.strip()
     return Page(url, title, text[:MAX_TEXT], size > MAX_BYTES or len(text) > MAX_TEXT)
 
@@ -126,7 +136,7 @@ def _charset(named: str | None, data: bytes) -> str:
     except LookupError:
         return "utf-8"
     # Codecs such as `hex` and `zip` turn bytes into bytes; only those for text may be named by a page.
-    return info.name if getattr(info, "_is_text_encoding", True) else "utf-8"
+    return info.name if getattr(info, "_is_text_encoding", True) and info.name not in _NO_PAGE else "utf-8"
 
 
 _SPACES = re.compile(r"\s+")
@@ -138,19 +148,22 @@ _BLOCKS = frozenset(
 
 
 class _Text(HTMLParser):
-    """Collects what a reader would see."""
+    """Collects what a reader would see. size: characters of it so far, white space at the ends of pieces aside."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
+        self.size = 0
         self.parts: list[str] = []
         self.title: list[str] = []
         self._hidden: list[str] = []
+        self._open: Counter[str] = Counter()  # the same, counted: a page may nest them ten thousands deep
         self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element opens."""
         if tag in _HIDDEN:
             self._hidden.append(tag)
+            self._open[tag] += 1
         elif tag == "title":
             self._in_title = True
         elif tag in _BLOCKS:
@@ -158,9 +171,10 @@ class _Text(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """An element closes; one that hides is closed with all that was left open in it."""
-        if tag in self._hidden:
-            while self._hidden.pop() != tag:
-                pass
+        if tag in _HIDDEN:
+            before = self._open[tag]
+            while before and self._open[tag] == before:
+                self._open[self._hidden.pop()] -= 1
         elif tag == "title":
             self._in_title = False
         elif tag in _BLOCKS:
@@ -171,13 +185,23 @@ class _Text(HTMLParser):
         if self._in_title:
             self.title.append(data)
         elif not self._hidden:
-            self.parts.append(_SPACES.sub(" ", data))
+            text = _SPACES.sub(" ", data)
+            self.size += len(text.strip())
+            self.parts.append(text)
 
 
 def text_of(source: str) -> tuple[str, str]:
-    """Title and visible text of an HTML page."""
+    """Title and visible text of an HTML page: all of it, or more than `MAX_TEXT` characters from its start."""
     parser = _Text()
-    parser.feed(source)
-    parser.close()
+    try:
+        for at in range(0, len(source), _SLICE):
+            if parser.size > MAX_TEXT:
+                break
+            parser.feed(source[at : at + _SLICE])
+        else:
+            # What was held back as perhaps not whole. `close` would read to the end from each `<` of an unclosed tag.
+            parser.handle_data(html.unescape(parser.rawdata.partition("<")[0]))
+    except AssertionError:  # the parser's word for a declaration that it does not know, such as `<![x[`
+        pass
     lines = (" ".join(line.split()) for line in "".join(parser.parts).splitlines())
     return " ".join("".join(parser.title).split()), "\n".join(line for line in lines if line)

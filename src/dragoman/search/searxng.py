@@ -6,6 +6,7 @@ The URL is the person's own choice and may lie on a private network. An instance
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -127,9 +128,13 @@ def _sources(status: int, body: bytes) -> list[SearchSource]:
     if status != 200:
         raise SearchUnavailable(f"the search engine failed (HTTP {status})")
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
-        results = _readable(answer.results)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            answer = msgspec.json.decode(body, type=_Answer)
+            results = _readable(answer.results)
+        except msgspec.DecodeError:
+            answer = msgspec.json.decode(_mended(body), type=_Answer)
+            results = _readable(answer.results)
+    except (ValueError, RecursionError):
         raise BadSearchAnswer("the search engine sent no JSON results; is [search] url a SearXNG instance?") from None
     if not answer.results and answer.unresponsive_engines:
         raise SearchUnavailable("none of the search engine's own sources answered")
@@ -138,6 +143,13 @@ def _sources(status: int, body: bytes) -> list[SearchSource]:
         for result in results
         if result.url
     ]
+
+
+def _mended(body: bytes) -> bytes:
+    """The answer as sound JSON: it is written with Python's `json`, which passes NaN, and halves of characters from
+    extracts that some source cut. Raises ValueError for what is no JSON at all."""
+    value = json.loads(body, parse_constant=lambda word: None)
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _readable(rows: list[Raw]) -> list[_Result]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.core.messages import SearchSource
+from dragoman.core.search import UNSEEN
 from dragoman.search.cache import SearchCache
 from dragoman.search.domains import is_wanted, wanted
 from dragoman.search.engine import (
@@ -121,8 +122,8 @@ class Searcher:
 
 
 def plain(text: str, *, lines: bool = False) -> str:
-    """Text without control and direction characters, on one line unless `lines`."""
-    text = _CONTROL.sub(" ", text)
+    """Text without control, direction and invisible characters, on one line unless `lines`."""
+    text = _CONTROL.sub(" ", UNSEEN.sub("", text))
     return text.strip() if lines else " ".join(text.split())
 
 

@@ -125,7 +125,7 @@ def search_of(use: Raw, result: Raw | None = None, provider: str = "", family: s
         for page, ours in zip(found, kept, strict=True)
         if page.url
     )
-    if any(kept):
+    if any(page.encrypted_content.startswith(MARK) for page in found):
         return WebSearch(asked.id.removeprefix(_PREFIX), queries, "completed", sources)
     return WebSearch(asked.id, queries, "completed", sources, state=state)
 
@@ -158,9 +158,9 @@ class _Location(msgspec.Struct):
 def citation_back(raw: Raw) -> Raw:
     """A citation that a client sends back: one of ours in the canonical form again, any other as it is."""
     location = _read(raw, _Location())
-    kept = _open(location.encrypted_index)
-    if kept is None:
+    if not location.encrypted_index.startswith(MARK):
         return raw
+    kept = _open(location.encrypted_index) or _Kept()
     return annotation(Citation(location.url, location.title or "", location.cited_text, kept.start, kept.end))
 
 
