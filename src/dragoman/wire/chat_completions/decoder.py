@@ -138,6 +138,7 @@ class Decoder(StreamDecoder):
             return
         choice = chunk.choices[0]
         message = choice.message or choice.delta
+        self._prose.whole = True
         if chunk.web_search is not ABSENT:
             self._pages(chunk.web_search, out)
         if message is not None:

@@ -16,7 +16,7 @@ from dragoman.core.media_data import audio_type, audio_word, data_url, media_opt
 from dragoman.core.messages import Media, MediaKind
 from dragoman.core.profile import Profile
 from dragoman.errors import InvalidRequest
-from dragoman.wire.media import UNNAMED_PDF, file_data, inline, linked
+from dragoman.wire.media import UNNAMED_PDF, file_data, linked, sound
 
 
 class Url(msgspec.Struct):
@@ -68,11 +68,7 @@ def read_audio(audio: Audio | None, path: str, cache: Raw | None) -> Media:
     """A sound."""
     if audio is None or not audio.data:
         raise missing(path, "input_audio.data")
-    where, media_type = f"{path}.input_audio.data", audio_type(audio.format)
-    if audio.data.startswith(("https://", "http://")):
-        return Media("audio", url=audio.data, media_type=media_type, cache=cache)
-    data, media_type = inline(audio.data, where, media_type)
-    return Media("audio", data=data, media_type=media_type, cache=cache)
+    return sound(audio.data, f"{path}.input_audio.data", audio_type(audio.format), cache)
 
 
 def read_file(file: File | None, path: str, cache: Raw | None) -> Media:

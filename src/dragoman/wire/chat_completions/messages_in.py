@@ -24,8 +24,8 @@ from dragoman.core.messages import (
     ToolResult,
 )
 from dragoman.errors import InvalidRequest
+from dragoman.wire.chat_completions.details import details_list, details_text
 from dragoman.wire.chat_completions.media import Audio, File, Url, missing, read_audio, read_file, read_link
-from dragoman.wire.chat_completions.reasoning import details_list, details_text
 from dragoman.wire.chat_completions.shapes import ABSENT, sent
 from dragoman.wire.parse import present, read
 

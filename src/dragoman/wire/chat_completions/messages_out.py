@@ -22,9 +22,9 @@ from dragoman.core.messages import (
     join_reasoning,
 )
 from dragoman.core.profile import Profile
+from dragoman.wire.chat_completions.details import details_of, joined_details
 from dragoman.wire.chat_completions.inline import inline_text
 from dragoman.wire.chat_completions.media import write_media
-from dragoman.wire.chat_completions.reasoning import details_list, details_of
 
 _NOTHING_SAID = "(empty)"
 _NO_OUTPUT = "(no output)"
@@ -160,7 +160,7 @@ def _reasoning(blocks: list[Reasoning], profile: Profile, out: dict[str, Any]) -
             if b.state is not None and b.state.wire == "chat" and bytes(b.state.data) and inline_text(b) is None
         ]
         if kept:
-            out["reasoning_details"] = kept[0][0] if len(kept) == 1 else _concatenated([raw for raw, _ in kept])
+            out["reasoning_details"] = kept[0][0] if len(kept) == 1 else joined_details([raw for raw, _ in kept])
             beside = next((name for _, name in kept if name), "")
             if field == "reasoning_details":
                 if beside and text:
@@ -182,10 +182,6 @@ def _as_details(text: str, profile: Profile) -> list[dict[str, Any]]:
     if profile.details_format:
         entry["format"] = profile.details_format
     return [{**entry, "index": 0, "text": text}]
-
-
-def _concatenated(details: list[Raw]) -> list[Any]:
-    return [item for raw in details for item in details_list(raw)]
 
 
 def _call(call: ToolCall, profile: Profile) -> dict[str, Any]:

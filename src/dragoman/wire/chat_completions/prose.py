@@ -10,25 +10,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Raw
+
 from dragoman.core.assemble import Assembler, Flow
 from dragoman.core.events import Event
 from dragoman.wire.base import DecodeContext
+from dragoman.wire.chat_completions.details import Details, Told, details_form, details_list, details_text
 from dragoman.wire.chat_completions.inline import InlineThinking
-from dragoman.wire.chat_completions.reasoning import (
-    Details,
-    Snapshots,
-    Tailed,
-    details_form,
-    details_list,
-    details_text,
-)
+from dragoman.wire.chat_completions.reasoning import Snapshots, Tailed
 from dragoman.wire.chat_completions.shapes import ABSENT, Delta, sent
 
 
 class Prose:
-    """Text and thinking of one answer. tags: thinking between tags in the text; None where tags are only text."""
+    """Text and thinking of one answer.
 
-    __slots__ = ("_assembler", "_context", "_details", "_empty", "_late", "_text", "_thinking", "_thought", "tags")
+    tags: thinking between tags in the text; None where tags are only text. whole: the answer comes in one piece.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_context",
+        "_details",
+        "_empty",
+        "_late",
+        "_text",
+        "_thinking",
+        "_thought",
+        "_told",
+        "tags",
+        "whole",
+    )
 
     def __init__(self, context: DecodeContext, assembler: Assembler) -> None:
         self._context = context
@@ -36,10 +47,12 @@ class Prose:
         self._text = Snapshots("never" if context.cumulative == "never" else "detect")
         self._thought: Snapshots | Tailed = Snapshots(context.cumulative)
         self._details: Details | None = None
+        self._told = Told(context.cumulative, context.tags is not None)
         self._late: list[Any] = []
         self._empty = False
         self._thinking = False
         self.tags: InlineThinking | None = None
+        self.whole = False
         if context.tags is not None:
             self._thought = Tailed(context.cumulative)
             parser = context.tags.parser()
@@ -88,8 +101,7 @@ class Prose:
         """The thinking of one delta. Details first, then the plain fields in their order; an empty one never hides a
         later one."""
         if delta.reasoning_details is not ABSENT and sent(delta.reasoning_details):
-            items = details_list(delta.reasoning_details)
-            if items and self._detail(items, details_form(delta.reasoning_details), out):
+            if self._detail(delta.reasoning_details, out):
                 if self._details is not None and delta.reasoning_content:
                     self._details.beside = "reasoning_content"
                 return
@@ -99,6 +111,8 @@ class Prose:
             return
         self._settle_text(out)
         self._thinking = True
+        if self._details is not None and delta.reasoning_content:
+            self._details.beside = "reasoning_content"
         if self.tags is not None or not self._thought.plain:
             plain = self._thought.take(plain)
         self._think("field", plain, out)
@@ -109,23 +123,31 @@ class Prose:
             text = self.tags.once.take(channel, text)
         self._assembler.reasoning(text, out)
 
-    def _detail(self, items: list[Any], form: str, out: list[Event]) -> bool:
+    def _detail(self, raw: Raw, out: list[Event]) -> bool:
         """Takes structured details; whether they held text. Sealed details that come after text wait for the end."""
+        items = details_list(raw)
+        if not items:
+            return False
         visible = bool(details_text(items))
+        if self._details is None and self._told.nothing_new(items):
+            self._empty = True
+            return visible
         if not visible and self._assembler.blocks and not self._assembler.in_reasoning:
             self._late.extend(items)
             return False
         self._settle_text(out)
         self._thinking = True
-        shown = self._builder(out).add(items, form)
-        self._think("details", shown, out)
+        builder = self._builder(out)
+        if self.whole:
+            builder.whole = raw.copy()
+        self._think("details", builder.add(items, details_form(raw)), out)
         return visible
 
     def _builder(self, out: list[Event]) -> Details:
         context = self._context
 
         def make() -> Details:
-            return Details(context.provider, context.family, context.cumulative, context.tags is not None)
+            return Details(context.provider, context.family, self._told)
 
         builder = self._assembler.reasoning_builder(make, out)
         assert isinstance(builder, Details)

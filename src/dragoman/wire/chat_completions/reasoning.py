@@ -1,24 +1,16 @@
-"""Reading reasoning out of deltas: cumulative snapshots, and structured details that are merged and kept raw.
+"""Reading reasoning out of deltas whose fragments may be cumulative.
 
 `Snapshots` decides whether fragments of one field are pieces or repeat all text so far. `Tailed` does so for servers
-that leave a close tag at the end of the field. `Details` merges the fragments of `reasoning_details` by index and gives
-them back raw, for replay. None of them is told anything of the vendor.
+that leave a close tag at the end of the field. Neither is told anything of the vendor.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-from msgspec import Raw
-
-from dragoman.core.messages import ProviderState
-from dragoman.wire.lenient import read_json
-
-_END_TAG = "</think>"
+END_TAG = "</think>"
 _MOST_WAITING = 8
 """Fragments that may wait for a second sign."""
-_MERGED = ("text", "summary", "data")
+_LONG = 8
+"""Characters that no two pieces begin with by chance."""
 
 
 class Snapshots:
@@ -26,11 +18,12 @@ class Snapshots:
 
     A fragment that repeats everything so far and goes on is held until the next one confirms it: only two in a row
     make the field cumulative. One that is nothing but the first fragment over and over (a rule of dashes, growing
-    indentation) says neither that the field is cumulative nor that it is not. `mode` "always" believes the first
-    fragment, "never" turns the detection off.
+    indentation) says neither that the field is cumulative nor that it is not. `mode` "likely" is for servers that are
+    known to send snapshots: one fragment that repeats everything so far is enough, unless that is short. "always"
+    believes the first fragment, "never" turns the detection off.
     """
 
-    __slots__ = ("_confirmed", "_last", "_seen", "_signs", "_waiting", "held", "plain")
+    __slots__ = ("_confirmed", "_last", "_likely", "_seen", "_signs", "_waiting", "held", "plain")
 
     def __init__(self, mode: str = "detect") -> None:
         self._seen = ""
@@ -38,14 +31,21 @@ class Snapshots:
         self._signs = 0
         self._waiting = 0
         self._confirmed = mode == "always"
+        self._likely = mode == "likely"
         self.held = ""
         self.plain = mode == "never"
         """The field is known not to be cumulative: nothing need pass through here any more."""
 
     @property
-    def cumulative(self) -> bool:
-        """The field is known to be cumulative."""
-        return self._confirmed
+    def begun(self) -> bool:
+        """Whether there was any text yet."""
+        return bool(self._seen)
+
+    def repeats(self, text: str) -> bool:
+        """Whether `text` is a snapshot that tells nothing new."""
+        if self._confirmed:
+            return self._seen.startswith(text)
+        return self._likely and not self.plain and len(text) >= _LONG and text == self._seen
 
     def take(self, text: str) -> str:
         """The part of `text` that is new, "" while that is not known."""
@@ -57,6 +57,9 @@ class Snapshots:
         if not seen:
             self._seen = self._last = text
             return text
+        if self._likely and len(seen) >= _LONG and not self._waiting and text.startswith(seen):
+            self._confirmed = True
+            return self._grow(text)
         if len(text) <= len(self._last) or not text.startswith(self._last) or self._waiting == _MOST_WAITING:
             self.plain = True
             return self.release() + text
@@ -72,7 +75,7 @@ class Snapshots:
         return ""
 
     def _grow(self, text: str) -> str:
-        text = text.removesuffix(_END_TAG)
+        text = text.removesuffix(END_TAG)
         seen = self._seen
         if text.startswith(seen):
             self._seen = text
@@ -118,6 +121,8 @@ class Tailed:
         if pieces:
             shown, self.tail = _cut_tail(self.tail + text)
             return shown
+        if not snapshots.begun and not text.startswith(self.tail):
+            text = self.tail + text
         body, tail = _cut_tail(text)
         fresh = snapshots.take(body)
         if snapshots.plain:
@@ -126,6 +131,10 @@ class Tailed:
         self.tail = tail
         return fresh
 
+    def repeats(self, text: str) -> bool:
+        """As in `Snapshots`, of a text without its tail."""
+        return self._snapshots.repeats(text)
+
     def release(self) -> str:
         """What waits, as in `Snapshots`; not the tail."""
         return self._snapshots.release()
@@ -133,142 +142,7 @@ class Tailed:
 
 def _cut_tail(text: str) -> tuple[str, str]:
     """The text, and the close tag or the begin of one at its end."""
-    at = text.rfind("<", max(0, len(text) - len(_END_TAG)))
-    if at < 0 or not _END_TAG.startswith(text[at:]):
+    at = text.rfind("<", max(0, len(text) - len(END_TAG)))
+    if at < 0 or not END_TAG.startswith(text[at:]):
         return text, ""
     return text[:at], text[at:]
-
-
-class Details:
-    """`reasoning_details` of one reasoning block. `add` gives the text that a fragment shows.
-
-    tailed: a close tag at the end of a text is not shown, but goes back with it. beside: the plain field that came with
-    the same text, and goes back with them; "" where none did.
-    """
-
-    __slots__ = ("_entries", "_family", "_forms", "_keys", "_mode", "_provider", "_snapshots", "_tailed", "beside")
-
-    def __init__(self, provider: str, family: str, mode: str, tailed: bool = False) -> None:
-        self._provider = provider
-        self._family = family
-        self._mode = mode
-        self._tailed = tailed
-        self._keys: list[object] = []
-        self._entries: list[dict[str, Any]] = []
-        self._snapshots: list[Snapshots | Tailed] = []
-        self._forms: set[str] = set()
-        self.beside = ""
-
-    def add(self, items: list[Any], form: str = "list") -> str:
-        """Merges the entries of one chunk. form: how they came (see `details_form`)."""
-        self._forms.add(form)
-        return "".join([self._merge(item) for item in items])
-
-    def _merge(self, item: Any) -> str:
-        if isinstance(item, str):
-            item = {"type": "reasoning.text", "text": item}
-        if not isinstance(item, dict):
-            return ""
-        position = self._place(item)
-        entry, snapshots = self._entries[position], self._snapshots[position]
-        shown = ""
-        for key, value in item.items():
-            if key in _MERGED and isinstance(value, str):
-                fresh = snapshots.take(value) if key != "data" and value else value
-                entry[key] = _join(entry.get(key), fresh)
-                if key != "data":
-                    shown += fresh
-            elif value is not None or key not in entry:
-                entry[key] = value
-        return shown
-
-    def _place(self, item: dict[str, Any]) -> int:
-        """The entry that this fragment belongs to: same index, else same id, and of the same type."""
-        name = item.get("index")
-        if not isinstance(name, int):
-            name = item.get("id")
-        key = (item.get("type"), name)
-        if key in self._keys:
-            return self._keys.index(key)
-        if item.get("type") is None and self._keys:
-            return len(self._keys) - 1
-        self._keys.append(key)
-        self._entries.append({})
-        self._snapshots.append(Tailed(self._mode) if self._tailed else Snapshots(self._mode))
-        return len(self._keys) - 1
-
-    def release(self) -> str:
-        """Text that was held back in any entry."""
-        shown = ""
-        for entry, snapshots in zip(self._entries, self._snapshots, strict=True):
-            held = snapshots.release()
-            if held:
-                field = "text" if isinstance(entry.get("text"), str) else "summary"
-                entry[field] = _join(entry.get(field), held)
-                shown += held
-        return shown
-
-    def build(self) -> ProviderState | None:
-        """The merged details, raw, in the form in which they came."""
-        if not self._entries:
-            return None
-        for entry, snapshots in zip(self._entries, self._snapshots, strict=True):
-            if isinstance(snapshots, Tailed) and snapshots.tail:
-                field = "summary" if isinstance(entry.get("summary"), str) else "text"
-                entry[field] = _join(entry.get(field), snapshots.tail)
-                snapshots.tail = ""
-        value: Any = self._entries
-        if len(self._entries) == 1 and self._forms == {"object"}:
-            value = self._entries[0]
-        elif self._forms == {"string"}:
-            value = "".join(entry["text"] for entry in self._entries)
-        if self.beside:
-            value = _Beside(Raw(msgspec.json.encode(value)), self.beside)
-        return ProviderState(self._provider, self._family, "chat", Raw(msgspec.json.encode(value)))
-
-
-class _Beside(msgspec.Struct, tag="details", tag_field="dragoman"):
-    """Details that came beside a plain field. The tag field tells it from what a vendor sends as details."""
-
-    details: Raw
-    beside: str
-
-
-_decode_beside = msgspec.json.Decoder(_Beside).decode
-_MARK = b'"dragoman":"details"'
-
-
-def details_of(data: Raw) -> tuple[Raw, str]:
-    """The details that a block's state holds, as they came, and the plain field that came beside them ("" for none)."""
-    if _MARK not in bytes(data)[:32]:
-        return data, ""
-    try:
-        kept = _decode_beside(data)
-    except msgspec.DecodeError:
-        return data, ""
-    return kept.details, kept.beside
-
-
-def details_form(raw: Raw) -> str:
-    """How a `reasoning_details` field came: "list", "object" or "string"."""
-    return {b"{": "object", b'"': "string"}.get(bytes(raw).lstrip()[:1], "list")
-
-
-def _join(old: Any, new: str) -> str:
-    return old + new if isinstance(old, str) else new
-
-
-def details_list(raw: Raw) -> list[Any]:
-    """The entries of a `reasoning_details` field, which may be a list, one object or a string."""
-    try:
-        value = read_json(bytes(raw))
-    except (ValueError, RecursionError):
-        return []
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, dict | str) and item]
-    return [value] if isinstance(value, dict | str) and value else []
-
-
-def details_text(items: list[Any]) -> str:
-    """The text that whole details show."""
-    return Details("", "", "never").add(items)
