@@ -77,6 +77,7 @@ def test_large_data_are_never_copied_or_decoded_as_a_whole() -> None:
         ("data:;base64,AAAA", (None, "AAAA")),
         ("data:image/png;base64,", ("image/png", "")),
         ("data:image/svg+xml,%3Csvg%3E", ("image/svg+xml", b64(b"<svg>"))),
+        ("data:image/png,iVBORw0KGgo=", ("image/png", "iVBORw0KGgo=")),
         ("data:nothing", (None, "")),
         ("https://example.org/data:image/png;base64,AAAA", None),
         ("", None),

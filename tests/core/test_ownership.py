@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec import Raw
 
-from dragoman.core.messages import Message, ProviderState, Reasoning, Text, ToolCall
+from dragoman.core.messages import Media, Message, ProviderState, Reasoning, Text, ToolCall, ToolResult
 from dragoman.core.ownership import ReplayTarget, passes, stamped
 from dragoman.core.profile import Profile
-from tests.core.test_replay import call, codes, mine, reasoning, result, results, run, said, theirs, user
+from tests.core.test_replay import PNG, call, codes, mine, reasoning, result, results, run, said, theirs, user
 
 
 @pytest.mark.req(94)
@@ -96,7 +98,9 @@ def test_an_answer_says_who_thought_it() -> None:
     assert again == made
 
 
-ANTHROPIC = ReplayTarget("acme", "a1", "messages", Profile(signatures=True, tool_id_pattern="[a-z0-9_]+"))
+ANTHROPIC = ReplayTarget(
+    "acme", "a1", "messages", Profile(signatures=True, tool_id_pattern="[a-z0-9_]+", blank_text=False)
+)
 OPENAI = ReplayTarget("acme", "a1", "responses", Profile(encrypted_reasoning=True, tool_id_max=8))
 NO_THINKING = ReplayTarget("acme", "a1", "chat", Profile(reasoning_field="none"))
 ENCRYPTED = ProviderState("", "", "responses", Raw(b'{"encrypted_content":"g"}'))
@@ -117,6 +121,9 @@ ENCRYPTED = ProviderState("", "", "responses", Raw(b'{"encrypted_content":"g"}')
         (OPENAI, said(call("a_long_id")), False),
         (NO_THINKING, said("text", call()), True),
         (NO_THINKING, said(Reasoning("x"), call()), False),
+        (NO_THINKING, said(" ", call()), True),
+        (ANTHROPIC, said("\n", call()), False),
+        (NO_THINKING, said(call(arguments=" ")), False),
     ],
 )
 def test_what_may_pass_as_the_client_wrote_it(target: ReplayTarget, message: Message, fit: bool) -> None:
@@ -124,3 +131,48 @@ def test_what_may_pass_as_the_client_wrote_it(target: ReplayTarget, message: Mes
     assert passes([user("q"), message, answers, user("more")], target) is fit
     assert not passes([user("q"), message, user("more")], target)
     assert not passes([user("q"), answers], target)
+
+
+BETWEEN = [user("q"), said(call()), Message("system", (Text("be brief"),)), results(result()), user("more")]
+"""Chat and Messages want the results right behind the calls."""
+
+
+@pytest.mark.parametrize(
+    ("target", "history", "fit"),
+    [
+        (OPENAI, BETWEEN, True),
+        (NO_THINKING, BETWEEN, False),
+        (ANTHROPIC, BETWEEN, False),
+        (NO_THINKING, [user("q"), said(), user("more")], False),
+        (ANTHROPIC, [user("q"), said(call()), results(ToolResult("c1", (Text(" "), Text("r"))))], False),
+        (ANTHROPIC, [user("q"), said(call()), results(ToolResult("c1", (Text(" "),), was_text=True))], True),
+    ],
+)
+def test_what_would_be_refused_does_not_pass(target: ReplayTarget, history: list[Message], fit: bool) -> None:
+    assert passes(history, target) is fit
+
+
+PICTURE, FILM = Media("image", data=PNG.data, media_type="image/png"), Media("video", url="https://a.example/b.mp4")
+SHOWN = Profile(media_urls=frozenset({"image"}), media_types={"image": frozenset({"image/png"})})
+
+
+@pytest.mark.parametrize(
+    ("media", "inputs", "fit"),
+    [
+        (PICTURE, {"image"}, True),
+        (PICTURE, set(), True),
+        (PICTURE, {"video"}, False),
+        (FILM, {"image", "video"}, False),
+        (FILM, set(), False),
+        (Media("image", url="https://a.example/b.png"), {"image"}, True),
+        (Media("image", url="mm_file://1"), {"image"}, False),
+        (Media("image", data="/9j/AAAA", media_type="image/png"), {"image"}, False),
+    ],
+    ids=["seen", "unknown model", "blind", "no form", "no form, unknown model", "address", "foreign", "wrong type"],
+)
+@pytest.mark.parametrize("place", ["user", "result"])
+def test_media_that_would_be_refused_do_not_pass(media: Media, inputs: set[Any], fit: bool, place: str) -> None:
+    target = ReplayTarget("acme", "a1", "chat", SHOWN, inputs=frozenset(inputs))
+    holder = user("see", media) if place == "user" else results(ToolResult("c1", (media,)))
+    history = [holder] if place == "user" else [user("q"), said(call()), holder]
+    assert passes([*history, said("ok"), user("more")], target) is fit

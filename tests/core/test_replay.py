@@ -177,9 +177,62 @@ def test_no_placeholder_and_no_reasoning_while_thinking_is_off() -> None:
 
 @pytest.mark.req(14, 67)
 def test_a_field_that_was_empty_is_sent_back_empty() -> None:
-    prepared = run(user("q"), said(Reasoning("", "empty"), call()), results(result()))
-    assert reasoning(prepared.messages[1]) == [Reasoning("", "empty")]
+    own = Reasoning("", "empty", state=ProviderState("acme", "a1", "chat"))
+    prepared = run(user("q"), said(own, call()), results(result()))
+    assert reasoning(prepared.messages[1]) == [own]
     assert prepared.notes == ()
+
+
+@pytest.mark.req(14, 67)
+def test_an_empty_field_that_nobody_vouches_for_may_be_a_lost_one() -> None:
+    """A client whose thinking was omitted, or that keeps no signatures, sends the block without a word."""
+    history = (user("q"), said(Reasoning("", "empty"), call()), results(result()))
+    prepared = run(*history)
+    assert [b.placeholder for b in reasoning(prepared.messages[1])] == [True]
+    assert codes(prepared) == ["thinking_placeholder"]
+    assert survey(history, TARGET).own_tool_turns == 0
+    for rule in ("always", "kept"):
+        assert [b.text for b in reasoning(run(*history, profile={"replay": rule}).messages[1])] == [""]
+
+
+def test_blank_texts_are_left_out_where_they_are_refused() -> None:
+    """Models write an empty line before a call. It stays where it is a part of a string: bytes count for the cache."""
+    history = (
+        user("q", " "),
+        said(Reasoning("why"), "\n\n", call()),
+        results(ToolResult("c1", (Text(" "), Text("r"), Text("")))),
+    )
+    kept = run(*history)
+    assert (kept.messages[0], kept.messages[1].text) == (user("q", " "), "\n\n")
+    bare = run(*history, profile={"blank_text": False})
+    assert bare.messages == (
+        user("q"),
+        said(Reasoning("why"), call()),
+        results(ToolResult("c1", (Text("r"),))),
+    )
+
+
+def test_a_loop_is_bare_while_its_last_turn_shows_no_own_thinking() -> None:
+    begun = (user("q"), said(theirs("r"), call()), results(result()))
+    assert survey(begun, TARGET).bare_loop
+    assert not survey((*begun, said("done"), user("next")), TARGET).bare_loop
+    assert not survey((user("q"), said(mine("r"), call()), results(result())), TARGET).bare_loop
+
+
+def test_a_result_without_any_part_is_an_empty_text() -> None:
+    for parts in ((), (Text(""),)):
+        prepared = run(user("q"), said(mine("r"), call()), results(ToolResult("c1", parts)))
+        assert prepared.messages[2] == results(ToolResult("c1", (), was_text=True))
+
+
+def test_who_speaks_is_said_in_the_text_where_there_is_no_field_for_it() -> None:
+    history = (Message("user", (Text("hi"),), "bob"), Message("assistant", (Text("yes"),), "al"), user("more"))
+    assert run(*history).messages == history
+    assert run(*history, wire="responses").messages == history
+    for change in ({"wire": "messages"}, {"profile": {"message_names": False}}):
+        told = run(*history, **change)
+        assert told.messages == (user("From bob:", "hi"), said("yes"), user("more"))
+        assert codes(told) == ["param_dropped"]
 
 
 @pytest.mark.req(67)

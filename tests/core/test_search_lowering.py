@@ -95,6 +95,15 @@ def back(lowered: Lowered, name: str, arguments: str, complete: bool = True) -> 
     return fold(out).message.calls
 
 
+@pytest.mark.parametrize(
+    ("mode", "told"), [("managed", ["param_dropped"]), ("native", ["param_dropped"]), ("client", ["search_absent"])]
+)
+def test_a_search_that_should_read_nothing_new_does_and_it_is_told(mode: SearchMode, told: list[str]) -> None:
+    """The Responses protocol can ask for a search in what was read before, and nothing else."""
+    options = Raw(b'{"type":"web_search","external_web_access":false}')
+    assert codes(low(Tool("web_search", "web_search", hosted_type="web_search", options=options), mode=mode)) == told
+
+
 def test_a_cut_search_is_not_called_invalid_and_stays_cut() -> None:
     (call,) = back(low(SEARCH, mode="managed"), "web_search", '{"query":', complete=False)
     assert (call.kind, call.invalid) == ("web_search", False)

@@ -148,6 +148,9 @@ def test_the_newest_are_kept_in_order_as_text() -> None:
     assert [m.text for m in kept(messages)] == ["second", "third"]
     assert all(isinstance(b, Text) for m in kept(messages) for b in m.content)
     assert kept([]) == ()
+    blob = seal(BOX, Payload(summary="all of it"), purpose="compaction", tenant="t")
+    folded = expand([Message("user", (Compaction(blob),))], BOX, "t")
+    assert kept([*folded, *messages]) == kept(messages), "the new summary takes the old one in"
 
 
 def test_expand_keeps_what_stands_around() -> None:

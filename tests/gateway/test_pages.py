@@ -72,7 +72,7 @@ async def test_unknown_facts_are_left_out_of_the_list(tmp_path: Path) -> None:
     config = '[providers.home]\nbase_url = "http://127.0.0.1:1"\n[aliases]\nmine = "home:what"\n'
     call = await get(make(tmp_path, '[aliases]\nmine = "xiaomi:what"\n'), "/v1/models")
     assert set(call.json["data"][0]) == {"id", "object", "created", "owned_by"}
-    (tmp_path / "models.toml").write_text('[[model]]\nprovider = "home"\nid = "q"\nstatus = "current"\ncontext = 9\n')
+    (tmp_path / "models.toml").write_text('[[model]]\nprovider = "home"\nid = "q"\ncontext = 9\n')
     shown = {m["id"]: m for m in (await get(make(tmp_path, config), "/v1/models")).json["data"]}
     assert shown["home:q"]["context_window"] == 9
     assert not {"price", "max_output_tokens"} & set(shown["home:q"])
@@ -301,7 +301,14 @@ async def test_the_websocket_of_codex_is_told_to_post(tmp_path: Path) -> None:
 async def test_an_unknown_path_is_a_404(tmp_path: Path, path: str) -> None:
     call = await get(make(tmp_path), path)
     assert (call.status, call.error["code"]) == (404, "not_found")
+    assert [served for served in ROADS.values() if served not in call.error["message"]] == []
     assert (await get(make(tmp_path), path, anthropic_version="1")).json["type"] == "error"
+
+
+async def test_a_base_url_with_one_version_too_many_is_told(tmp_path: Path) -> None:
+    call = await Call(make(tmp_path), "/v1/v1/messages", {}).run()
+    assert call.status == 404
+    assert call.error["message"].endswith("the client adds /v1 by itself; leave it out of its base URL")
 
 
 async def test_compact_is_not_served_yet(tmp_path: Path) -> None:
@@ -314,6 +321,7 @@ async def test_compact_is_not_served_yet(tmp_path: Path) -> None:
 async def test_the_wrong_method_is_a_405_in_shape(tmp_path: Path, path: str) -> None:
     call = await get(make(tmp_path), path, "PUT")
     assert call.status == 405
+    assert call.error["message"].endswith("; use POST") == (path in ROADS.values())
     assert ("type" in call.json) == ("messages" in path)
 
 

@@ -77,6 +77,12 @@ async def test_without_the_key_nobody_passes(tmp_path: Path, road: str, headers:
     assert call.error["type"] == ("authentication_error" if road == "messages" else call.error["type"])
     assert ("type" in call.json) == (road == "messages")
     assert "the-key-of" not in call.body.decode()
+    told = (
+        "server.api_key (DRAGOMAN_API_KEY)"
+        if {*headers} & {"authorization", "x-api-key"}
+        else "Authorization: Bearer KEY"
+    )
+    assert told in call.error["message"]
     assert exchanges(app).exchanges == []
 
 

@@ -151,6 +151,31 @@ def test_every_field_with_data_is_looked_at(road: str, part: Any, field: str) ->
             Media("document", name="a.txt", data="d29yZHM="),
         ),
         (
+            "chat",
+            {"type": "input_audio", "input_audio": {"data": "HTTPS://a.example/b.wav", "format": "wav"}},
+            Media("audio", url="HTTPS://a.example/b.wav", media_type="audio/wav"),
+        ),
+        (
+            "responses",
+            {"type": "input_audio", "input_audio": {"data": " https://a.example/b.mp3\n", "format": "mp3"}},
+            Media("audio", url="https://a.example/b.mp3", media_type="audio/mpeg"),
+        ),
+        (
+            "chat",
+            {"type": "image_url", "image_url": {"url": f"\n data:image/png;base64, {PNG}\n"}},
+            Media("image", data=PNG, media_type="image/png"),
+        ),
+        (
+            "responses",
+            {"type": "input_image", "image_url": " https://a.example/b.png"},
+            Media("image", url="https://a.example/b.png"),
+        ),
+        (
+            "messages",
+            {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png "}},
+            Media("image", url="https://a.example/b.png"),
+        ),
+        (
             "messages",
             {
                 "type": "document",

@@ -77,6 +77,60 @@ class Sight(msgspec.Struct, frozen=True):
     strict: bool = True
 
 
+def can_pass(media: Media, sight: Sight) -> bool:
+    """Whether a medium can go up in the form in which the client sent it. Of a model that is not known to take any
+    media it is not known what it takes: then the provider's own limits decide."""
+    true = repaired(media)
+    if true.kind != media.kind or (true.kind in sight.profile.media_types and true.media_type != media.media_type):
+        return False
+    known = sight if sight.inputs else msgspec.structs.replace(sight, inputs=frozenset(_WORDS))
+    return not _hindrance(true, msgspec.structs.replace(known, files=sight.profile.file_ids))
+
+
+def _hindrance(media: Media, sight: Sight) -> str:
+    """What keeps the model from taking this, as the rest of a sentence about it; "" if nothing does."""
+    kind, profile = media.kind, sight.profile
+    word = _WORDS[kind]
+    if kind not in sight.inputs:
+        return f"does not take {word}"
+    if media.data is not None:
+        return _data_hindrance(media, media.data, sight)
+    if media.url is not None:
+        found = _SCHEME.match(media.url)
+        scheme = found[1].lower() if found else ""
+        if scheme in profile.media_schemes:
+            return ""
+        if scheme not in ("http", "https"):
+            told = f"a {scheme}: URL" if scheme else "what is neither a URL nor base64"
+            return f"cannot take {word} from {told}; send an https URL or the data in base64"
+        if kind in profile.media_urls:
+            return ""
+        if kind in profile.media_data:
+            return f"cannot fetch {word} from a URL; send its data in base64"
+        return f"does not take {word} over the {sight.wire} protocol"
+    if media.text is not None:
+        return "" if profile.text_documents else "takes no document that is plain text"
+    if sight.files and media.file_id:
+        return ""
+    return f"does not know the file id of {word}, which belongs to another vendor; send the file itself"
+
+
+def _data_hindrance(media: Media, data: str, sight: Sight) -> str:
+    kind, profile = media.kind, sight.profile
+    word = _WORDS[kind]
+    if kind not in profile.media_data:
+        if kind in profile.media_urls:
+            return f"takes {word} only by its URL"
+        return f"does not take {word} over the {sight.wire} protocol"
+    types, media_type = profile.media_types.get(kind), media.media_type or USUAL_TYPES.get(kind)
+    if types is not None and media_type not in types:
+        return f"does not take {word} of type {media_type or 'unknown'}; it takes {', '.join(sorted(types))}"
+    limit, size = profile.media_limits.get(kind), data_size(data)
+    if limit and size > limit:
+        return f"does not take {word} of more than {limit >> 20} MB (this one has {size / 2**20:.1f})"
+    return ""
+
+
 class Viewer:
     """Goes through a paired history and leaves only media that the model can take, where the provider takes it."""
 
@@ -181,7 +235,7 @@ class Viewer:
     def _shown(self, media: Media, *, result: bool = False) -> Media | Text | str:
         """The medium as it goes up, the text that stands for it, or what the model cannot do with it."""
         media = repaired(media)
-        why = self._hindrance(media)
+        why = _hindrance(media, self._sight)
         if media.kind == "document":
             if result and not why and not self._profile.documents_in_tool_results:
                 why = "takes no document in a tool result"
@@ -191,48 +245,6 @@ class Viewer:
             if why and media.data is not None and data_size(media.data) > TEXT_LIMIT:
                 why += f", nor can more than {TEXT_LIMIT >> 20} MB be sent as text"
         return why or self._fitted(media)
-
-    def _hindrance(self, media: Media) -> str:
-        """What keeps the model from taking this, as the rest of a sentence about it; "" if nothing does."""
-        kind, profile = media.kind, self._profile
-        word = _WORDS[kind]
-        if kind not in self._sight.inputs:
-            return f"does not take {word}"
-        if media.data is not None:
-            return self._data_hindrance(media, media.data)
-        if media.url is not None:
-            found = _SCHEME.match(media.url)
-            scheme = found[1].lower() if found else ""
-            if scheme in profile.media_schemes:
-                return ""
-            if scheme not in ("http", "https"):
-                told = f"a {scheme}: URL" if scheme else "what is neither a URL nor base64"
-                return f"cannot take {word} from {told}; send an https URL or the data in base64"
-            if kind in profile.media_urls:
-                return ""
-            if kind in profile.media_data:
-                return f"cannot fetch {word} from a URL; send its data in base64"
-            return f"does not take {word} over the {self._sight.wire} protocol"
-        if media.text is not None:
-            return "" if profile.text_documents else "takes no document that is plain text"
-        if self._sight.files and media.file_id:
-            return ""
-        return f"does not know the file id of {word}, which belongs to another vendor; send the file itself"
-
-    def _data_hindrance(self, media: Media, data: str) -> str:
-        kind, profile = media.kind, self._profile
-        word = _WORDS[kind]
-        if kind not in profile.media_data:
-            if kind in profile.media_urls:
-                return f"takes {word} only by its URL"
-            return f"does not take {word} over the {self._sight.wire} protocol"
-        types, media_type = profile.media_types.get(kind), media.media_type or USUAL_TYPES.get(kind)
-        if types is not None and media_type not in types:
-            return f"does not take {word} of type {media_type or 'unknown'}; it takes {', '.join(sorted(types))}"
-        limit, size = profile.media_limits.get(kind), data_size(data)
-        if limit and size > limit:
-            return f"does not take {word} of more than {limit >> 20} MB (this one has {size / 2**20:.1f})"
-        return ""
 
     def _as_text(self, media: Media, text: str, *, result: bool) -> Media | Text:
         """A document whose text is known: as a plain-text document where there are such, else as text."""

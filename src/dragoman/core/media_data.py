@@ -103,7 +103,7 @@ def data_size(data: str) -> int:
 def read_data_url(url: str) -> tuple[str | None, str] | None:
     """(media type, base64) of a data URL, or None for any other URL. The base64 is as it was sent, perhaps empty.
 
-    Data that are percent-encoded become base64.
+    Data that are percent-encoded become base64; data that are base64 without saying so are taken for it.
     """
     if url[:5].lower() != "data:":
         return None
@@ -112,7 +112,7 @@ def read_data_url(url: str) -> tuple[str | None, str] | None:
         return None, ""
     media_type, *rest = (piece.strip().lower() for piece in url[5:comma].split(";"))
     data = url[comma + 1 :]
-    if "base64" not in rest:
+    if "base64" not in rest and sniff(data) is None:
         data = base64.b64encode(unquote_to_bytes(data)).decode()
     return media_type or None, data
 

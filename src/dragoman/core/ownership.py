@@ -10,7 +10,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dragoman.core.messages import MediaKind, Message, ProviderState, Reasoning, WebSearch, WireName
+from dragoman.core.media import Sight, can_pass
+from dragoman.core.messages import (
+    Block,
+    Media,
+    MediaKind,
+    Message,
+    ProviderState,
+    Reasoning,
+    ResultPart,
+    Text,
+    ToolResult,
+    WebSearch,
+    WireName,
+)
 from dragoman.core.pairing import pair
 from dragoman.core.profile import ForeignReasoning, Profile, UnsupportedMedia
 from dragoman.core.search import SearchMode
@@ -47,6 +60,12 @@ class ReplayTarget(msgspec.Struct, frozen=True):
         return self.thinking and (rule == "tool_turns" or (rule == "always" and self.tools))
 
     @property
+    def sight(self) -> Sight:
+        """What the target can be shown."""
+        strict = self.media_unsupported == "error"
+        return Sight(self.profile, self.inputs, self.model, self.wire, self.own_files, strict)
+
+    @property
     def sealed_only(self) -> bool:
         """Whether the vendor takes back only thinking that it signed or encrypted itself."""
         if self.wire == "messages":
@@ -72,20 +91,35 @@ class ReplayTarget(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """What the history says of thinking: assistant turns with calls, those of them with reasoning, and any at all."""
+    """What the history says of thinking: assistant turns with calls, those of them with reasoning, and any at all.
+
+    bare_loop: results have come for calls of a turn without the model's own reasoning, and it is to go on from there.
+    """
 
     tool_turns: int = 0
     own_tool_turns: int = 0
     own_turns: int = 0
+    bare_loop: bool = False
+
+
+def is_unstamped(block: Block) -> bool:
+    """Whether this is thinking of which nobody says who made it."""
+    return isinstance(block, Reasoning) and (block.state is None or not block.state.provider)
 
 
 def stamped(message: Message, provider: str, family: str, wire: WireName) -> Message:
-    """An answer whose thinking says who made it, so that another model is not given it as its own."""
-    origin = ProviderState(provider, family, wire)
-    blocks = [
-        msgspec.structs.replace(b, state=origin) if isinstance(b, Reasoning) and b.state is None else b
-        for b in message.content
-    ]
+    """A turn whose thinking says who made it, so that another model is not given it as its own.
+
+    What says so already stays as it is. wire: where the thinking came from, if it does not say that itself.
+    """
+    blocks: list[Block] = []
+    for block in message.content:
+        if isinstance(block, Reasoning) and is_unstamped(block):
+            state = block.state or ProviderState("", "", wire)
+            block = msgspec.structs.replace(
+                block, state=msgspec.structs.replace(state, provider=provider, family=family)
+            )
+        blocks.append(block)
     return msgspec.structs.replace(message, content=tuple(blocks))
 
 
@@ -101,37 +135,67 @@ def usable(block: Reasoning, target: ReplayTarget) -> bool:
         return False
     if block.presence == "absent":
         return False
-    if not target.sealed_only and (block.presence == "empty" or block.text):
+    if not target.sealed_only and block.text:
         return True
+    if not target.sealed_only and block.presence == "empty":
+        # Of unknown origin it may as well be lost, and a vendor that insists on it may refuse an empty one.
+        return target.profile.replay != "tool_turns" or not is_unstamped(block)
     return target.owns(block.state) or (target.profile.signatures and bool(block.signature))
 
 
 def survey(messages: Sequence[Message], target: ReplayTarget) -> History:
     """Counts the turns whose reasoning the target would recognise as its own."""
     tools = own_tools = own = 0
+    bare = False
     for message in messages:
-        if message.role != "assistant":
+        if message.role != "assistant" or message.failed:
             continue
         mine = any(isinstance(b, Reasoning) and usable(b, target) for b in message.content)
         own += mine
         if message.calls or (target.search != "native" and told_again(message)):
             tools += 1
             own_tools += mine
-    return History(tools, own_tools, own)
+        bare = bool(message.calls) and not mine
+    return History(tools, own_tools, own, bare)
 
 
 def passes(messages: Sequence[Message], target: ReplayTarget) -> bool:
     """Whether a history can go to the vendor in its own protocol as the client wrote it.
 
     It cannot where a thread from elsewhere left thinking that this vendor did not sign, calls and results that do not
-    pair, or ids that it refuses.
+    pair, ids or blank texts that it refuses, or media that it does not take.
     """
     repaired: list[str] = []
     history = list(messages)
     paired = pair(history, target.profile, lambda code, field, told: repaired.append(code))
-    if repaired or [c.id for m in paired for c in m.calls] != [c.id for m in history for c in m.calls]:
+    if repaired or _calls(paired) != _calls(history) or (target.wire != "responses" and not _in_order(history)):
         return False
-    return not any(isinstance(b, Reasoning) and not _native(b, target) for m in history for b in m.content)
+    if any(message.role == "assistant" and not message.content for message in history):
+        return False
+    return all(_passes(block, target) for message in history for block in message.content)
+
+
+def _calls(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    return [(call.id, call.arguments) for message in messages for call in message.calls]
+
+
+def _in_order(messages: Sequence[Message]) -> bool:
+    """Whether the results of a turn stand right behind its calls."""
+    after = [*messages[1:], None]
+    return all(not m.calls or (n is not None and n.role == "tool") for m, n in zip(messages, after, strict=True))
+
+
+def _passes(block: Block | ResultPart, target: ReplayTarget) -> bool:
+    match block:
+        case Reasoning():
+            return _native(block, target)
+        case Text():
+            return target.profile.blank_text or bool(block.text.strip())
+        case Media():
+            return can_pass(block, target.sight)
+        case ToolResult():
+            return block.was_text or all(_passes(part, target) for part in block.content)
+    return True
 
 
 def _native(block: Reasoning, target: ReplayTarget) -> bool:

@@ -127,8 +127,9 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """Raw `reasoning_details` are kept and sent back in the form received."""
     details_format: str = ""
     """Chat: `format` of details that are made of plain text; "" leaves it out."""
-    cumulative_reasoning: Literal["detect", "never", "always"] = "detect"
-    """Reasoning fragments may repeat all text so far."""
+    cumulative_reasoning: Literal["detect", "likely", "never", "always"] = "detect"
+    """Reasoning fragments may repeat all text so far. detect: two in a row that do so are believed; likely: one, where
+    that text is not short; always: the first."""
     think_tags: bool = False
     """Chat: reasoning may come inline between think tags, and such goes back so. Off, literal tags pass unchanged."""
     think_names: tuple[str, ...] = ("think",)
@@ -141,6 +142,10 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     """Chat: letter case and a few spaces inside a think tag do not matter."""
     needs_content: bool = False
     """A blank message, a blank tool result too, or a request of system text alone, is a 400."""
+    blank_text: bool = True
+    """Responses, Messages: an item or block of text may hold nothing but white space; else such are left out."""
+    message_names: bool = True
+    """Chat: messages may carry `name`; else a user message says in its text who speaks."""
     media_urls: frozenset[MediaKind] = frozenset({"image", "video"})
     """Media that the provider fetches by their URL. A kind that is neither here nor in `media_data` is not taken."""
     media_data: frozenset[MediaKind] = frozenset({"image", "audio", "video", "document"})

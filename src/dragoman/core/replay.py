@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from dragoman.core.media import Sight, Viewer, drop_cache_marks
+from dragoman.core.media import Viewer, drop_cache_marks
 from dragoman.core.messages import (
     Block,
     Compaction,
     Message,
     Opaque,
     Reasoning,
+    ResultPart,
     Text,
     ToolCall,
     ToolResult,
@@ -35,6 +36,8 @@ __all__ = ["PLACEHOLDER", "History", "Prepared", "ReplayTarget", "is_foreign", "
 
 PLACEHOLDER = "(the reasoning of this step is not available)"
 """Stands where a vendor insists on reasoning that is lost. Fixed: a changed byte would cost the prompt cache."""
+_GO_ON = "Please go on."
+"""The user's word where only system text stands."""
 _OPEN, _CLOSE = "<system-reminder>", "</system-reminder>"
 _VOLATILE = "x-anthropic-billing-header:"
 """Claude Code's first system block; its value changes from call to call."""
@@ -72,17 +75,13 @@ def prepare(messages: Iterable[Message], target: ReplayTarget) -> Prepared:
     out = expand_searches(out, target.ran, target.search != "native", notes.add)
     out = _join_assistants(pair(out, target.profile, notes.add), target)
     out = _reason(out, target, notes.add)
-    out = Viewer(_sight(target), notes.add).see(out)
+    out = Viewer(target.sight, notes.add).see(out)
     out = _fill(out, target, notes.add)
+    out = _named(out, target, notes.add)
     out = _systems(out, target.profile, notes.add)
-    out = _asked(out, target.profile, notes.add)
+    out = _asked(out, target, notes.add)
     out = _alternate(out, target)
     return Prepared(tuple(out), notes.all())
-
-
-def _sight(target: ReplayTarget) -> Sight:
-    strict = target.media_unsupported == "error"
-    return Sight(target.profile, target.inputs, target.model, target.wire, target.own_files, strict)
 
 
 def _clean(messages: Iterable[Message], target: ReplayTarget, note: Callable[[str, str, str], None]) -> list[Message]:
@@ -102,9 +101,7 @@ def _clean(messages: Iterable[Message], target: ReplayTarget, note: Callable[[st
                 continue
         blocks: list[Block] = []
         for block in message.content:
-            kept = (
-                None if isinstance(block, Text) and not block.text else _clean_block(block, message.role, target, note)
-            )
+            kept = None if _says_nothing(block, target) else _clean_block(block, message.role, target, note)
             if kept is not None:
                 blocks.append(kept)
         if all(map(_blank, blocks)):
@@ -114,6 +111,13 @@ def _clean(messages: Iterable[Message], target: ReplayTarget, note: Callable[[st
         elif not any(isinstance(b, Text) and b.text.startswith(_VOLATILE) for b in message.content):
             note("history_repaired", "", f"an empty {message.role} message was left out")
     return out
+
+
+def _says_nothing(block: Block | ResultPart, target: ReplayTarget) -> bool:
+    """A text that is not sent: the empty one, and the blank one where the vendor refuses a block that is no more."""
+    if not isinstance(block, Text):
+        return False
+    return not block.text or (_blank(block) and not target.profile.blank_text)
 
 
 def _without(message: Message, calls: set[str]) -> Message:
@@ -139,9 +143,12 @@ def _clean_block(block: Block, role: str, target: ReplayTarget, note: Callable[[
         note("block_stripped", "system", "a billing line that changes from call to call was left out")
         return None
     if isinstance(block, Compaction):
+        if target.wire == "responses" and target.profile.hosted_tools:
+            return block  # the vendor folds histories itself, and knows its own
         raise CompactionUnreadable(
             "the compacted history cannot be read here; start a new conversation, or send the history itself",
             code="compaction_unreadable",
+            param="input",
         )
     if isinstance(block, Opaque):
         own = block.provider == target.provider and block.family in ("", target.family)
@@ -149,6 +156,11 @@ def _clean_block(block: Block, role: str, target: ReplayTarget, note: Callable[[
             return block
         note("item_dropped", block.kind, f"{block.kind} was left out of the history")
         return None
+    if isinstance(block, ToolResult) and not block.was_text:
+        parts = tuple(part for part in block.content if not _says_nothing(part, target))
+        if not parts or len(parts) < len(block.content):
+            # An empty list is a 400 where an empty text is not.
+            block = msgspec.structs.replace(block, content=parts, was_text=not parts)
     if not target.profile.cache_marks:
         block = drop_cache_marks(block, note)
     if isinstance(block, Text | ToolCall) and block.state is not None and not target.owns(block.state):
@@ -191,8 +203,8 @@ def _reason(messages: list[Message], target: ReplayTarget, note: Callable[[str, 
                     blocks.append(_own(block, target))
                 elif rule == "never" and block.text:
                     note("thinking_dropped", "", "the provider takes no thinking back")
-            elif not block.placeholder and block.presence != "absent":
-                if target.foreign_reasoning == "text" and block.text:
+            elif not block.placeholder and block.presence not in ("absent", "empty"):
+                if target.foreign_reasoning == "text" and block.text.strip():
                     note("thinking_dropped", "", "another model's thinking became a part of its answer")
                     blocks.append(Text(block.text))
                 else:
@@ -206,7 +218,8 @@ def _reason(messages: list[Message], target: ReplayTarget, note: Callable[[str, 
 def _own(block: Reasoning, target: ReplayTarget) -> Reasoning:
     """The block as this target may see it: our seal never, a signature only where the vendor issues them."""
     signature = block.signature if target.profile.signatures else None
-    state = block.state if target.owns(block.state) else None
+    # Of an empty one nothing else tells that it is not lost.
+    state = block.state if target.owns(block.state) or block.presence == "empty" else None
     if block.seal is None and signature == block.signature and state is block.state:
         return block
     return msgspec.structs.replace(block, seal=None, signature=signature, state=state)
@@ -221,7 +234,7 @@ def _stand_in(message: Message, rule: str, note: Callable[[str, str, str], None]
     return [Reasoning(PLACEHOLDER, placeholder=True)] if message.calls else []
 
 
-def _blank(block: Block) -> bool:
+def _blank(block: Block | ResultPart) -> bool:
     return isinstance(block, Text) and not block.text.strip()
 
 
@@ -235,6 +248,23 @@ def _fill(messages: list[Message], target: ReplayTarget, note: Callable[[str, st
         if message.role == "user" and target.profile.media_needs_text:
             if not any(isinstance(b, Text) and not _blank(b) for b in message.content):
                 message = _with(message, (*message.content, Text("(see the attachment)")))
+        out.append(message)
+    return out
+
+
+def _named(messages: list[Message], target: ReplayTarget, note: Callable[[str, str, str], None]) -> list[Message]:
+    """Who speaks, in the text of a user's message where the upstream has no field for it."""
+    if target.wire == "responses" or (target.wire == "chat" and target.profile.message_names):
+        return messages
+    out: list[Message] = []
+    for message in messages:
+        if message.name is not None:
+            said = message.content
+            if message.role == "user":
+                said = (Text(f"From {message.name}:"), *said)
+            else:
+                note("param_dropped", "messages.name", "the provider has no field for the name of a speaker")
+            message = msgspec.structs.replace(message, content=said, name=None)
         out.append(message)
     return out
 
@@ -273,13 +303,18 @@ def _marked(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return (*opened[:-1], msgspec.structs.replace(end, text=f"{end.text}\n{_CLOSE}"))
 
 
-def _asked(messages: list[Message], profile: Profile, note: Callable[[str, str, str], None]) -> list[Message]:
-    """System text alone, as the user's where the vendor refuses a request that asks nothing."""
-    if not profile.needs_content or any(message.role != "system" for message in messages):
+def _asked(messages: list[Message], target: ReplayTarget, note: Callable[[str, str, str], None]) -> list[Message]:
+    """System text alone, as a question: as the user's where the vendor refuses a request that asks nothing, and with
+    a word of the user's on the Messages wire, where a conversation cannot be empty."""
+    if not messages or any(message.role not in ("system", "developer") for message in messages):
         return messages
-    if messages:
+    if target.profile.needs_content:
         note("history_repaired", "messages", "the request holds system text alone; it was sent as the user's")
-    return [msgspec.structs.replace(message, role="user") for message in messages]
+        return [msgspec.structs.replace(message, role="user") for message in messages]
+    if target.wire == "messages":
+        note("history_repaired", "messages", "the request holds system text alone; a word of the user's was added")
+        return [*messages, Message("user", (Text(_GO_ON),))]
+    return messages
 
 
 def _as_system(message: Message) -> Message:

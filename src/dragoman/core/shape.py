@@ -10,11 +10,15 @@ from dragoman.core.profile import Profile, Range
 
 
 class Thinking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The plan's decision on thinking. unset leaves every field out. effort: the vendor's own word. budget: tokens."""
+    """The plan's decision on thinking. unset leaves every field out. effort: the vendor's own word. budget: tokens.
+
+    free: Messages: the model is to decide by itself how much it thinks, whatever the client said of that.
+    """
 
     mode: Literal["unset", "on", "off"] = "unset"
     effort: str | None = None
     budget: int | None = None
+    free: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):

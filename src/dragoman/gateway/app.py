@@ -168,5 +168,10 @@ def _pages(gate: Gate) -> ASGIApp:
 def _unrouted(request: HttpRequest, status: int) -> InvalidRequest:
     path = request.url.path
     if (status == 405 or path in ROADS) and not path.endswith("/responses/compact"):
-        return InvalidRequest(f"{request.method} is not served on {path}", code="method_not_allowed", status=405)
-    return InvalidRequest(f"nothing is served on {path}", code="not_found", status=404)
+        use = "; use POST" if path in ROADS else ""
+        return InvalidRequest(f"{request.method} is not served on {path}{use}", code="method_not_allowed", status=405)
+    if path.startswith("/v1/v1/"):
+        remedy = "the client adds /v1 by itself; leave it out of its base URL"
+    else:
+        remedy = f"clients are served on {', '.join(f'/v1{bare}' for bare in _BARE)} and /v1/models"
+    return InvalidRequest(f"nothing is served on {path}; {remedy}", code="not_found", status=404)

@@ -85,8 +85,6 @@ class _Decoder:
         self._size = 0
         self._inflate: zlib._Decompress | None = None
         self._zstd = _Zstd() if encoding == "zstd" else None
-        if encoding == "gzip":
-            self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     def feed(self, data: bytes) -> None:
         if not data:
@@ -100,17 +98,22 @@ class _Decoder:
             except ValueError:
                 raise self._damaged() from None
             return
-        if self._inflate is None:
-            # "deflate" is zlib by RFC 9110, but some clients send the raw stream.
-            zlib_like = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] * 256 + data[1]) % 31 == 0)
-            self._inflate = zlib.decompressobj(zlib.MAX_WBITS if zlib_like else -zlib.MAX_WBITS)
-        inflate = self._inflate
         try:
-            while data and not inflate.eof:
-                self._keep(inflate.decompress(data, self._limit - self._size + 1))
-                data = inflate.unconsumed_tail
+            while data:
+                if self._inflate is None or self._inflate.eof:
+                    self._inflate = self._begun(data)
+                self._keep(self._inflate.decompress(data, self._limit - self._size + 1))
+                data = self._inflate.unused_data or self._inflate.unconsumed_tail
         except zlib.error:
             raise self._damaged() from None
+
+    def _begun(self, data: bytes) -> zlib._Decompress:
+        """A stream that begins here. A gzip body may be several, one behind the other."""
+        if self._encoding == "gzip":
+            return zlib.decompressobj(zlib.MAX_WBITS | 16)
+        # "deflate" is zlib by RFC 9110, but some clients send the raw stream.
+        zlib_like = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] * 256 + data[1]) % 31 == 0)
+        return zlib.decompressobj(zlib.MAX_WBITS if zlib_like else -zlib.MAX_WBITS)
 
     def _damaged(self) -> InvalidRequest:
         return InvalidRequest(
@@ -125,8 +128,8 @@ class _Decoder:
         self._parts.append(data)
 
     def finish(self) -> bytes:
-        whole = self._zstd.whole if self._zstd is not None else self._inflate is None or self._inflate.eof
-        if not whole:
+        ended = self._zstd.whole if self._zstd is not None else self._inflate is not None and self._inflate.eof
+        if not ended and self._encoding != "identity":
             raise InvalidRequest(f"the {self._encoding} body ends too early", param="content-encoding")
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 

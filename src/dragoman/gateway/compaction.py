@@ -28,7 +28,7 @@ from dragoman.core.messages import Block, Compaction, Media, Message, Opaque, Te
 from dragoman.core.request import Request
 from dragoman.core.tools import ToolChoice
 from dragoman.errors import CompactionUnreadable, ErrorInfo
-from dragoman.wire.seal import Box, Payload, open_seal, seal
+from dragoman.wire.seal import PREFIX, Box, Payload, open_seal, seal
 
 KEPT_SHARE = 0.2
 """Most of the history (by characters) that is kept word for word."""
@@ -66,16 +66,17 @@ def _size(message: Message) -> int:
 
 
 def kept(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The last user messages that fit into a fifth of the history together, text only, oldest first."""
+    """The last user messages that fit into a fifth of the history together, text only, oldest first.
+
+    The summary of an earlier compaction is no user's message: the new one has taken it in.
+    """
     room = int(sum(map(_size, messages)) * KEPT_SHARE)
     out: list[Message] = []
     for message in reversed(messages):
         if message.role != "user":
             continue
         text = "\n".join(b.text for b in message.content if isinstance(b, Text) and b.text)
-        if not text:
-            continue
-        if len(text) > room:
+        if not text or len(text) > room or text.startswith(_LEAD):
             continue
         room -= len(text)
         out.append(Message("user", (Text(text),)))
@@ -119,9 +120,10 @@ class CompactionStage:
 
 
 def expand(messages: Sequence[Message], box: Box, tenant: str) -> tuple[Message, ...]:
-    """The messages with each compaction item replaced by what it holds. Raises CompactionUnreadable.
+    """The messages with each compaction item that was sealed here replaced by what it holds.
 
-    User messages that the client itself still sends are not said twice.
+    User messages that the client itself still sends are not said twice. An item of a vendor's own stays: replay knows
+    who can read it. Raises CompactionUnreadable for a seal of ours that does not open.
     """
     said = {m.text.strip() for m in messages if m.role == "user"}
     out: list[Message] = []
@@ -131,7 +133,7 @@ def expand(messages: Sequence[Message], box: Box, tenant: str) -> tuple[Message,
             continue
         rest: list[Block] = []
         for block in message.content:
-            if not isinstance(block, Compaction):
+            if not isinstance(block, Compaction) or not block.blob.startswith(PREFIX):
                 rest.append(block)
                 continue
             if rest:

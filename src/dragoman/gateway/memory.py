@@ -17,6 +17,7 @@ from msgspec import Raw
 from dragoman.core.events import BlockEnd
 from dragoman.core.messages import Block, Compaction, Message, ProviderState, Reasoning, Text, WebSearch
 from dragoman.core.notes import Note
+from dragoman.core.ownership import is_unstamped, stamped
 from dragoman.core.stage import Stage
 from dragoman.gateway import recall
 from dragoman.store.vault import Vault, VaultEntry
@@ -120,24 +121,27 @@ class Memory:
         origin = ProviderState(scope.provider, scope.family, "chat", Raw(b""))
         back = ambiguous = lacking = 0
         for (i, _), entries in zip(wanted, found, strict=True):
-            own = "".join(b.text for b in out[i].content if isinstance(b, Reasoning))
-            before, sure = recall.before_digest(messages[:i]), recall.is_distinctive(out[i])
-            data, several = recall.choose(entries, before, own, sure)
+            data, several = _match(messages, i, entries)
             ambiguous += several
             kept = recall.unpack(data) if data is not None else ()
             if kept:
-                back += not own
+                back += not _own(out[i])
                 lacking += bool(out[i].calls) and not any(isinstance(b, Reasoning) for b in out[i].content)
                 out[i] = recall.put_back(out[i], kept, origin)
         others = [maker for maker in makers if maker != (scope.provider, scope.family)]
-        lost = [(i, digest) for i, digest in wanted if recall.is_unlabelled(out[i])]
-        labelled = others and lost and await self._label(out, lost, others, scope.tenant)
+        lost = [(i, digest) for i, digest in wanted if any(map(is_unstamped, out[i].content))]
+        labelled = others and lost and await self._label(messages, out, lost, others, scope.tenant)
         return Opened(tuple(out), _told(back, ambiguous), learned=bool(lacking or labelled))
 
     async def _label(
-        self, out: list[Message], turns: list[tuple[int, str]], makers: list[tuple[str, str]], tenant: str
+        self,
+        messages: Sequence[Message],
+        out: list[Message],
+        turns: list[tuple[int, str]],
+        makers: list[tuple[str, str]],
+        tenant: str,
     ) -> int:
-        """Says of thinking whose it is, where one of `makers` is known to have made the turn. Gives how many."""
+        """Says in `out` of thinking whose it is, where one of `makers` is known to have made the turn; how many."""
         keys = [recall.vault_key(tenant, *maker, digest) for _, digest in turns for maker in makers]
         assert self._vault is not None
         try:
@@ -147,11 +151,9 @@ class Memory:
             return 0
         count = 0
         for n, (i, _) in enumerate(turns):
-            before, sure = recall.before_digest(out[:i]), recall.is_distinctive(out[i])
-            own = "".join(b.text for b in out[i].content if isinstance(b, Reasoning))
             for maker, entries in zip(makers, found[n * len(makers) :], strict=False):
-                if recall.choose(entries, before, own, sure)[0] is not None:
-                    out[i] = recall.labelled(out[i], *maker)
+                if _match(messages, i, entries)[0] is not None:
+                    out[i] = stamped(out[i], *maker, "chat")
                     count += 1
                     break
         return count
@@ -176,6 +178,19 @@ class Memory:
     def stage(self, scope: Scope, turn: Turn) -> Stage:
         """Seals the answer's reasoning."""
         return SealStage(self._box, scope.provider, scope.family, scope.tenant, turn.keep)
+
+
+def _own(turn: Message) -> str:
+    """The thinking that the client itself sent with a turn."""
+    return "".join(b.text for b in turn.content if isinstance(b, Reasoning))
+
+
+def _match(messages: Sequence[Message], at: int, entries: Sequence[VaultEntry]) -> tuple[bytes | None, bool]:
+    """What `entries` say of the turn at this place, and whether several of them would fit. Most turns have none."""
+    if not entries:
+        return None, False
+    turn = messages[at]
+    return recall.choose(entries, recall.before_digest(messages[:at]), _own(turn), recall.is_distinctive(turn))
 
 
 def _told(back: int, ambiguous: int) -> tuple[Note, ...]:
@@ -287,5 +302,5 @@ class Turn:
 
 
 def compactions(messages: Sequence[Message]) -> bool:
-    """Whether the history holds a compaction item."""
-    return any(isinstance(b, Compaction) for m in messages for b in m.content)
+    """Whether the history holds a compaction item that was sealed here."""
+    return any(isinstance(b, Compaction) and b.blob.startswith(seals.PREFIX) for m in messages for b in m.content)

@@ -196,22 +196,6 @@ def _text(data: bytes) -> str:
     return "".join(k.block.text for k in unpack(data) if isinstance(k.block, Reasoning))
 
 
-def is_unlabelled(message: Message) -> bool:
-    """Whether the turn shows thinking of which nobody says who made it."""
-    return any(isinstance(b, Reasoning) and (b.state is None or not b.state.provider) for b in message.content)
-
-
-def labelled(message: Message, provider: str, family: str) -> Message:
-    """The turn with its thinking said to be made by this provider and family."""
-    blocks: list[Any] = []
-    for block in message.content:
-        if isinstance(block, Reasoning) and (block.state is None or not block.state.provider):
-            old = block.state or ProviderState("", "", "chat")
-            block = msgspec.structs.replace(block, state=ProviderState(provider, family, old.wire, old.data))
-        blocks.append(block)
-    return msgspec.structs.replace(message, content=tuple(blocks))
-
-
 def put_back(message: Message, kept: Sequence[Kept], origin: ProviderState) -> Message:
     """The turn with what is remembered - reasoning, and searches - in place of whatever the client sent of it.
 

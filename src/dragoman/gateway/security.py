@@ -98,7 +98,9 @@ class Doorkeeper:
     def _unauthorised(headers: Headers) -> AccessDenied:
         had = "authorization" in headers or "x-api-key" in headers
         return AccessDenied(
-            "the key is not the gateway's" if had else "a key is needed: Authorization: Bearer KEY, or x-api-key: KEY",
+            "the key is not the gateway's; send the one that server.api_key (DRAGOMAN_API_KEY) holds"
+            if had
+            else "a key is needed: Authorization: Bearer KEY, or x-api-key: KEY",
             code="invalid_api_key",
             status=401,
         )

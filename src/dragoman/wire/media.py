@@ -27,6 +27,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*:")
 
 def inline(data: str, path: str, media_type: str | None = None) -> tuple[str, str | None]:
     """(base64, media type) of bare base64 or of a data URL. media_type: what the client said beside it."""
+    data = data.strip()
     found = read_data_url(data)
     if found is not None:
         media_type, data = found[0] or media_type, found[1]
@@ -52,10 +53,19 @@ def linked(
     cache: Raw | None = None,
 ) -> Media:
     """A medium from a field that holds a URL, a data URL, or, as some clients write it, bare base64."""
+    url = url.strip()
     if url[:5].lower() != "data:" and (_SCHEME.match(url) or sniff(url, kind) is None):
         return Media(kind, url=url, media_type=media_type, detail=detail, options=options, cache=cache)
     data, media_type = inline(url, path, media_type)
     return Media(kind, data=data, media_type=media_type, detail=detail, options=options, cache=cache)
+
+
+def sound(data: str, path: str, media_type: str | None, cache: Raw | None = None) -> Media:
+    """A sound from a field that is meant for base64, and in which some clients write a URL."""
+    if _SCHEME.match(data.strip()):
+        return linked("audio", data, path, media_type=media_type, cache=cache)
+    data, media_type = inline(data, path, media_type)
+    return Media("audio", data=data, media_type=media_type, cache=cache)
 
 
 UNNAMED_PDF = "document.pdf"

@@ -22,8 +22,7 @@ MAX_DEPTH = 64
 
 _encode = msgspec.json.Encoder().encode
 _TO_BRACES = bytes.maketrans(b"[]", b"{}")
-_NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
+_NEITHER_BRACKET_NOR_QUOTE = bytes(code for code in range(256) if code not in b'"[]{}')
 _WHERE = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$?(?P<path>.*)`)?$", re.S)
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _BEGINS = {"string": b'"', "object": b"{", "list": b"[", "boolean": b"tf", "number": b"-0123456789"}
@@ -34,7 +33,7 @@ def check_depth(body: bytes) -> None:
     """Refuses a body nested deeper than `MAX_DEPTH`: innermost pairs are taken away, a level at a time."""
     if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return
-    rest = _STRINGS.sub(b"", body).translate(_TO_BRACES, _NOT_BRACKETS)
+    rest = _brackets(body)
     for _ in range(MAX_DEPTH):
         shorter = rest.replace(b"{}", b"")
         if len(shorter) == len(rest):
@@ -42,6 +41,13 @@ def check_depth(body: bytes) -> None:
         rest = shorter
     if b"{}" in rest:
         raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels; send a flatter one")
+
+
+def _brackets(body: bytes) -> bytes:
+    """The brackets that stand outside of strings, all as braces. Four passes in C: a pattern took twice as long."""
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(body.translate(_TO_BRACES, _NEITHER_BRACKET_NOR_QUOTE).split(b'"')[::2])
 
 
 def read_object(body: bytes) -> dict[str, Raw]:
@@ -96,6 +102,17 @@ def absent(raw: Raw | None) -> bool:
 def present(raw: Raw) -> Raw | None:
     """A copy of the slice, which does not hold the body in memory; None where it is absent."""
     return None if absent(raw) else raw.copy()
+
+
+def count(fields: object, name: str, faults: list[str]) -> int | None:
+    """A number of tokens or calls in a decoded object. What cannot be one is unknown, and told in `faults`."""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        faults.append(f"{name} is not a count")
+        return None
+    return value
 
 
 def is_string(raw: Raw) -> bool:

@@ -65,13 +65,13 @@ def said_wait(message: str) -> float | None:
 def reset_wait(message: str, now: float) -> float | None:
     """The wait until the moment at which, as a text says, a limit is lifted ("resets at 2026-05-15T15:00:00Z").
 
-    now: seconds since 1970.
+    now: seconds since 1970. A moment without a zone is one on the vendor's wall clock, and says nothing here.
     """
     match = _RESETS.search(message)
-    if match is None:
+    if match is None or match[7] is None:
         return None
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    offset = match[7] or "Z"
+    offset = match[7]
     try:
         shift = 0 if offset.upper() in ("Z", "UTC") else int(offset[:3]) * 3600 + int(offset[0] + offset[-2:]) * 60
         moment = timegm((year, month, day, hour, minute, second))

@@ -32,6 +32,7 @@ from dragoman.errors import ErrorInfo
 from dragoman.wire import sse
 from dragoman.wire.base import DecodeContext
 from dragoman.wire.messages import Decoder, Encoder, NativeEncoder, View, decode_error, decode_whole, encode_whole
+from dragoman.wire.messages.usage import shown
 from tests.core.test_assemble import check_order
 from tests.strategies import event_streams
 from tests.validators.messages import validate
@@ -562,6 +563,17 @@ class TestUsage:
         usage = fold(run(wire(begin, *text(0, "a"), *done(output_tokens=7, input_tokens=20)))).usage
         assert usage is not None
         assert (usage.input, usage.cache_read, usage.cache_write, usage.output) == (20, 5, None, 7)
+
+    @pytest.mark.req(87)
+    @pytest.mark.parametrize("whole", [{}, {"cache_creation_input_tokens": 30}])
+    def test_what_is_kept_for_an_hour_is_a_part_of_what_was_written(self, whole: dict[str, int]) -> None:
+        kept = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
+        report = {"input_tokens": 2, **whole, "cache_creation": kept, "output_tokens": 1}
+        begin = {"type": "message_start", "message": {"id": "m", "usage": report}}
+        usage = fold(run(wire(begin, *text(0, "a"), *done(output_tokens=7)))).usage
+        assert usage is not None
+        assert (usage.input, usage.cache_write, usage.cache_write_1h, usage.prompt) == (2, 30, 20, 32)
+        assert shown(usage, start=False)["cache_creation"] == kept
 
     @pytest.mark.req(89)
     def test_input_that_is_told_only_at_the_end(self) -> None:

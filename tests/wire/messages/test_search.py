@@ -70,6 +70,20 @@ def test_a_damaged_field_of_ours_costs_only_its_text() -> None:
     assert search.state is None
 
 
+def test_a_damaged_field_of_ours_is_no_other_servers() -> None:
+    use, result = shown(WebSearch("s", ("q",), "completed", (PAGE,)))
+    result["content"][0]["encrypted_content"] = MARK + "%%%"
+    cited = {"type": "web_search_result_location", "url": "https://a.org", "title": "A", "cited_text": "c"}
+    search, text = back(use, result, {"type": "text", "text": "x", "citations": [{**cited, "encrypted_index": MARK}]})
+    assert search.state is None, "else it would be sent to a server that decrypts"
+    assert json.loads(bytes(text.annotations[0])) == {
+        "type": "url_citation",
+        "url": "https://a.org",
+        "title": "A",
+        "summary": "c",
+    }
+
+
 def test_failures_and_halves() -> None:
     use, result = shown(WebSearch("s", ("q",), "failed", error="max_uses_exceeded"))
     assert result["content"]["error_code"] == "max_uses_exceeded"

@@ -285,6 +285,29 @@ def test_usage_is_read_into_disjoint_buckets(usage: object, wanted: Usage | None
     assert (msgspec.structs.replace(got, raw=None) if got else None) == wanted
 
 
+@pytest.mark.req(11, 26, 89)
+@pytest.mark.parametrize(
+    ("usage", "wanted"),
+    [
+        ({"input_tokens": 3.0, "output_tokens": 5}, Usage(3, None, None, 5)),
+        ({"input_tokens": 3, "input_tokens_details": [], "output_tokens": 5}, Usage(3, None, None, 5)),
+        (
+            {"input_tokens": 3, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": "2"}},
+            Usage(3, None, None, 5),
+        ),
+        (
+            {"input_tokens": 3, "input_tokens_details": {"cached_tokens": -1}, "output_tokens": 5},
+            Usage(3, None, None, 5),
+        ),
+        ({"input_tokens": -1, "output_tokens": 5}, Usage(None, None, None, 5)),
+        ({"input_tokens": None, "output_tokens": None}, None),
+    ],
+)
+def test_one_bad_count_does_not_take_the_others_with_it(usage: object, wanted: Usage | None) -> None:
+    got = fold(decode(sse(end(usage=usage)))).end.usage
+    assert (msgspec.structs.replace(got, raw=None) if got else None) == wanted
+
+
 def test_malformed_usage_is_unknown_or_a_failure() -> None:
     data = sse(end(usage={"input_tokens": "many"}))
     events = decode(data)

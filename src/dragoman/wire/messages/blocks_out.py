@@ -47,7 +47,7 @@ def _replayed(state: ProviderState | None, profile: Profile) -> Raw | None:
     """The vendor's own block. One that only a client vouches for goes to vendors that check it themselves."""
     if state is None or state.wire != "messages" or not (state.provider or profile.signatures):
         return None
-    return state.data
+    return state.data if bytes(state.data) else None
 
 
 def text_out(block: Text, profile: Profile) -> Part | None:

@@ -183,7 +183,8 @@ def _thinking(request: Request, shape: Shape, body: dict[str, Any]) -> None:
         if off:
             thinking = {"type": "disabled"}
         elif decided.mode == "on" or asked.asked:
-            thinking = _thinking_on(request, decided.budget or asked.budget)
+            budget = decided.budget or asked.budget
+            thinking = {"type": "adaptive"} if decided.free else _thinking_on(request, budget)
         if thinking is not None:
             if asked.display and (not off or decided.mode == "unset"):
                 thinking["display"] = asked.display

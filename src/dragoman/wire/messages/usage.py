@@ -12,6 +12,9 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.core.usage import Usage
+from dragoman.wire.parse import count
+
+_MINUTES, _HOUR = "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
 
 
 def usage_of(raw: Raw) -> tuple[Usage | None, str]:
@@ -23,37 +26,27 @@ def usage_of(raw: Raw) -> tuple[Usage | None, str]:
     if not isinstance(value, dict):
         return None, "the report is not an object"
     faults: list[str] = []
-    fresh = _count(value, "input_tokens", faults)
-    read = _count(value, "cache_read_input_tokens", faults)
-    written = _count(value, "cache_creation_input_tokens", faults)
-    if written is None and isinstance(ttl := value.get("cache_creation"), dict):
-        written = sum(_count(ttl, key, faults) or 0 for key in ttl) if ttl else None
+    fresh = count(value, "input_tokens", faults)
+    read = count(value, "cache_read_input_tokens", faults)
+    written = count(value, "cache_creation_input_tokens", faults)
+    kept: int | None = None
+    if isinstance(ttl := value.get("cache_creation"), dict):
+        kept = count(ttl, _HOUR, faults) or None
+        if written is None:
+            written = sum(count(ttl, key, faults) or 0 for key in ttl) if ttl else None
     if fresh == 0 and not read and not written:
         fresh = None  # no prompt is empty: some vendors open with zeros before they know
-    details = value.get("output_tokens_details")
-    server = value.get("server_tool_use")
     usage = Usage(
         fresh,
         read,
         written,
-        _count(value, "output_tokens", faults),
-        _count(details, "thinking_tokens", faults) if isinstance(details, dict) else None,
-        _count(server, "web_search_requests", faults) if isinstance(server, dict) else None,
+        count(value, "output_tokens", faults),
+        count(value.get("output_tokens_details"), "thinking_tokens", faults),
+        count(value.get("server_tool_use"), "web_search_requests", faults),
+        cache_write_1h=kept,
         raw=raw.copy(),
     )
     return usage, ", ".join(faults)
-
-
-def _count(fields: dict[str, Any], name: str, faults: list[str]) -> int | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        faults.append(f"{name} is not a count")
-        return None
-    return value
 
 
 def later(before: Usage | None, now: Usage) -> Usage:
@@ -67,6 +60,7 @@ def later(before: Usage | None, now: Usage) -> Usage:
         max(now.output or 0, before.output or 0) if now.output is not None or before.output is not None else None,
         now.reasoning if now.reasoning is not None else before.reasoning,
         now.searches if now.searches is not None else before.searches,
+        cache_write_1h=now.cache_write_1h or before.cache_write_1h,
         raw=now.raw,
     )
 
@@ -82,6 +76,8 @@ def shown(usage: Usage | None, *, start: bool, searches: int = 0) -> dict[str, A
         out["input_tokens"] = usage.input or 0
     if start or usage.cache_write is not None:
         out["cache_creation_input_tokens"] = usage.cache_write or 0
+    if usage.cache_write and usage.cache_write_1h:
+        out["cache_creation"] = {_MINUTES: usage.cache_write - usage.cache_write_1h, _HOUR: usage.cache_write_1h}
     if start or usage.cache_read is not None:
         out["cache_read_input_tokens"] = usage.cache_read or 0
     out["output_tokens"] = usage.output or 0

@@ -16,7 +16,7 @@ from dragoman.core.media_data import audio_type, audio_word, data_url, media_opt
 from dragoman.core.messages import Media, MediaKind, Opaque, Text
 from dragoman.core.notes import Note
 from dragoman.core.profile import Profile
-from dragoman.wire.media import UNNAMED_PDF, file_data, inline, linked
+from dragoman.wire.media import UNNAMED_PDF, file_data, linked, sound
 from dragoman.wire.parse import absent, is_list, is_object, is_string, read
 from dragoman.wire.responses.fields import NOTHING, invalid, text_of
 from dragoman.wire.responses.output import annotation
@@ -136,13 +136,10 @@ def _media(
     return Media(kind, file_id=part.file_id, detail=detail, options=extra)
 
 
-def _sound(sound: _Audio, path: str) -> Media:
-    if not sound.data:
+def _sound(audio: _Audio, path: str) -> Media:
+    if not audio.data:
         raise invalid(f"{path}.data", f"{path}.data is missing; send the sound in base64")
-    if sound.data.startswith(("https://", "http://")):
-        return Media("audio", url=sound.data, media_type=audio_type(sound.format))
-    data, media_type = inline(sound.data, f"{path}.data", audio_type(sound.format))
-    return Media("audio", data=data, media_type=media_type)
+    return sound(audio.data, f"{path}.data", audio_type(audio.format))
 
 
 def _file(part: _Part, path: str) -> Media:

@@ -16,7 +16,7 @@ from dragoman.core.events import BlockEnd, Event, Failed, Finished, Incomplete, 
 from dragoman.core.usage import Usage, from_inclusive
 from dragoman.errors import ErrorInfo, InvalidRequest
 from dragoman.wire.base import DecodeContext, Malformed, StreamDecoder
-from dragoman.wire.parse import absent
+from dragoman.wire.parse import absent, count
 from dragoman.wire.responses.call_writers import Contradiction
 from dragoman.wire.responses.errors import base_resp_error, decode_failure
 from dragoman.wire.responses.fields import NOTHING
@@ -42,19 +42,6 @@ class _Event(msgspec.Struct):
     response: Raw = NOTHING
     error: Raw = NOTHING
     base_resp: BaseResp | None = None
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens: int | None = None
-    output_tokens_details: _Details | None = None
 
 
 class _Reason(msgspec.Struct):
@@ -247,25 +234,31 @@ class Decoder(StreamDecoder):
         """Takes the usage report in. False when it ended the stream."""
         if absent(raw):
             return True
-        try:
-            self.saw_usage(_read_usage(raw), out)
-        except msgspec.ValidationError as error:
-            self.bad_usage(str(error), out)
+        usage, fault = _read_usage(raw)
+        if fault:
+            self.bad_usage(fault, out)
+        if not self.ended:
+            self.saw_usage(usage, out)
         return not self.ended
 
 
-def _read_usage(raw: Raw) -> Usage:
-    usage = msgspec.json.decode(raw, type=_Usage)
-    prompt = usage.input_tokens_details or _Details()
-    answer = usage.output_tokens_details or _Details()
-    return from_inclusive(
-        usage.input_tokens,
-        usage.output_tokens,
-        cached=prompt.cached_tokens,
-        written=prompt.cache_write_tokens,
-        reasoning=answer.reasoning_tokens,
+def _read_usage(raw: Raw) -> tuple[Usage | None, str]:
+    """The usage report, and what is wrong with it ("" if nothing). Counts that can be read are kept."""
+    value = msgspec.json.decode(raw)
+    if not isinstance(value, dict):
+        return None, "the report is not an object"
+    faults: list[str] = []
+    prompt, output = count(value, "input_tokens", faults), count(value, "output_tokens", faults)
+    details = value.get("input_tokens_details")
+    usage = from_inclusive(
+        prompt,
+        output,
+        cached=count(details, "cached_tokens", faults),
+        written=count(details, "cache_write_tokens", faults),
+        reasoning=count(value.get("output_tokens_details"), "reasoning_tokens", faults),
         raw=raw,
     )
+    return (None if prompt is None and output is None else usage), ", ".join(faults)
 
 
 def decode_whole(body: bytes, context: DecodeContext) -> list[Event]:
