@@ -1,4 +1,4 @@
-"""The programs of docs/library.md are run, and print what the page says."""
+"""The programs of the README and of docs/ are run, and print what the page says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 from tests.fakes import Answer, Upstream, json_answer, sse
 
-PAGE = Path(__file__).parents[2] / "docs" / "library.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "library.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
 
 
@@ -52,9 +53,8 @@ def answer(body: dict[str, Any]) -> Answer:
     return Answer(sse(chunk({"reasoning_content": "Greet them."}), *texts, {**base, "choices": [], "usage": usage}))
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=title)
-async def test_the_pages_programs_do_what_they_say(program, tmp_path):
-    code, expected = program
+async def printed(code: str, tmp_path: Path) -> str:
+    """What the program prints, run as a person would; nothing goes to standard error."""
     async with Upstream() as up:
         up.always = lambda: answer(up.requests[-1].json())
         kept = {n: v for n, v in os.environ.items() if n in ("PATH", "LANG", "SYSTEMROOT", "PYTHONPATH")}
@@ -65,8 +65,29 @@ async def test_the_pages_programs_do_what_they_say(program, tmp_path):
         )
         out, err = await made.communicate()
     assert err.decode() == ""
-    assert out.decode() == expected
     assert made.returncode == 0
+    return out.decode()
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=title)
+async def test_the_pages_programs_do_what_they_say(program, tmp_path):
+    code, expected = program
+    assert await printed(code, tmp_path) == expected
+
+
+async def test_the_first_program_of_the_readme_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    text, tokens, cost = (await printed(code, tmp_path)).rsplit(maxsplit=2)
+    assert (text, tokens) == ("Hello, world.", "12")
+    assert float(cost) > 0
+
+
+async def test_the_simulators_example_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8"), re.S)
+    start, _, rest = code.partition("\n\n")
+    inner = "".join(f"    {line}\n" for line in rest.splitlines())
+    out = await printed(f"import asyncio\n{start}\nasync def main():\n{inner}asyncio.run(main())", tmp_path)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+ \[\] \[\]\n", out)
 
 
 def test_every_program_of_the_page_is_run():

@@ -170,6 +170,26 @@ async def test_aborted_between_two_rounds_the_work_is_cancelled():
     assert len(rig.wire.exchanges) == 1
 
 
+@pytest.mark.parametrize("how", ["aborted", "broken", "late"])
+async def test_a_search_that_is_cut_off_is_ended_as_every_block(how: str):
+    async def work(emit: Emit) -> CallPlan:
+        emit([BlockStart(0, WebSearch("ws_1", ("q",), "in_progress"))])
+        if how == "broken":
+            raise RuntimeError("oops")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    rig = Rig(Again(work), timeouts=Timeouts(0, 0, 0, 0.05) if how == "late" else QUIET)
+    await rig.answer(1, {"text": "a"}, {"stop": "x"})
+    if how == "aborted":
+        rig.run.abort()
+    await rig.run.wait()
+    end, failed = rig.log.all[-2:]
+    assert isinstance(failed, Failed)
+    assert isinstance(end, BlockEnd)
+    assert (end.index, end.complete, isinstance(end.block, WebSearch)) == (1, False, True)
+
+
 async def test_aborted_within_a_round_no_other_follows():
     class Greedy(Again):
         def feed(self, events: list[Event]) -> list[Event]:

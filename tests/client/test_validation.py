@@ -20,6 +20,9 @@ from dragoman.errors import InvalidRequest
         {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {}}, "$ref": "#/definitions/a"},
         {"const": {"$ref": "https://example.com/not-a-reference"}},
         {"$defs": {"n": {"properties": {"next": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"},
+        {"properties": {"a": {"$id": "https://example.com/a", "$defs": {"s": {}}, "items": {"$ref": "#/$defs/s"}}}},
+        {"properties": {"t": {"$id": "T0", "type": "object", "properties": {"next": {"$ref": "T0"}}}}},
+        {"pattern": r"^\p{L}+$", "patternProperties": {"^(?<year>[0-9]{4})$": {}}},
     ],
 )
 def test_schemas_that_are_taken(schema: Any) -> None:
@@ -36,6 +39,9 @@ def test_schemas_that_are_taken(schema: Any) -> None:
         {"$ref": "https://example.com/a.json"},
         {"$ref": "#/$defs/none"},
         {"$ref": "file:///etc/passwd"},
+        {"type": "object", "$ref": "#/type"},
+        {"$schema": 5},
+        {"$schema": ["https://json-schema.org/draft/2020-12/schema"]},
         {"items": [{"allOf": [{"$ref": "other.json"}]}], "$schema": "http://json-schema.org/draft-07/schema#"},
     ],
 )
@@ -72,3 +78,31 @@ def test_values_nested_beyond_reason_do_not_fit() -> None:
         value = {"next": value}
     schema = {"$defs": {"n": {"properties": {"next": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"}
     assert faults(schema, value) == ["arguments: nested too deeply"]
+
+
+def test_a_pattern_that_only_other_languages_can_read_is_not_judged() -> None:
+    """The patterns of JSON Schema are ECMAScript's: zod writes `\\p{...}` and named groups."""
+    letters = {"type": "string", "pattern": r"^\p{L}+$", "maxLength": 3}
+    assert faults(letters, "1") == []
+    assert faults({"items": letters}, ["1", 2, "long"]) == [
+        "[1]: 2 is not of type 'string'",
+        "[2]: 'long' is too long",
+    ]
+    named = {"patternProperties": {r"^\p{L}$": {}, "^x": {"type": "string"}}, "additionalProperties": False}
+    assert faults(named, {"a": 1, "x": 1}) == ["x: 1 is not of type 'string'"]
+    assert faults({"pattern": "^a$", "properties": {"pattern": {"pattern": "^b$"}}}, "b") != []
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "fits"),
+    [
+        (0.01, 19.99, True),
+        (0.01, 0.07, True),
+        (0.01, 19.995, False),
+        (0.1, 0.3, True),
+        (2, 3, False),
+        (0.5, 10**30, True),
+    ],
+)
+def test_steps_are_decimal(step: float, value: float, fits: bool) -> None:
+    assert (faults({"multipleOf": step}, value) == []) is fits

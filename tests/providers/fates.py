@@ -189,8 +189,8 @@ FIELDS: dict[str, dict[str, list[Any]]] = {
         "top_p": [0.5, 0.001],
         "stop": ["x", ["a", "b"], _MANY],
         "reasoning_effort": ["high", "none", "minimal"],
-        "reasoning": [{"effort": "high"}, {"enabled": False}],
-        "thinking": [{"type": "enabled"}, {"type": "disabled"}],
+        "reasoning": [{"effort": "high"}, {"enabled": False}, {"max_tokens": 2000}],
+        "thinking": [{"type": "enabled"}, {"type": "enabled", "budget_tokens": 2000}, {"type": "disabled"}],
         "enable_thinking": [True, False],
         "thinking_budget": [1000],
         "response_format": [

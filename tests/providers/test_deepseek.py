@@ -131,6 +131,17 @@ def test_the_end_user_is_user_id_of_the_documented_form(wire: str) -> None:
     assert made(PRO, {"user": "a.b@example.com"}, wire)[1]["user_id"] == body["user_id"]
 
 
+@pytest.mark.case("F08")
+@pytest.mark.parametrize("name", [PRO, "zhipu:glm-5.2"])
+@pytest.mark.parametrize("wire", ["chat", "responses"])
+def test_a_client_may_know_the_vendors_own_name_for_the_end_user(name: str, wire: str) -> None:
+    done, body = made(name, {"user_id": "person-17", "user": "another"}, wire)
+    assert (body["user_id"], notes(done)) == ("person-17", set())
+    done, body = made(name, {"user_id": "a@b"}, wire)
+    assert body["user_id"].startswith("user_") and ("param_clamped", "user_id") in notes(done)
+    assert made("gemini:gemini-3.8-flash", {"user_id": "person-17"})[0].notes[0].code == "unknown_field"
+
+
 @pytest.mark.req(69)
 @pytest.mark.parametrize("wire", ["chat", "messages"])
 def test_exactly_one_header_carries_the_key(wire: Any) -> None:

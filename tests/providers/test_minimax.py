@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dragoman.catalog import minimax, model, models, price
+from dragoman.catalog import minimax, model, models, price, resolve
 from dragoman.core.events import Failed
 from dragoman.core.fold import fold
 from dragoman.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
@@ -18,7 +18,7 @@ from dragoman.core.request import Request
 from dragoman.errors import BodyTooLarge, ErrorInfo, InvalidRequest
 from dragoman.providers import plan
 from dragoman.providers.minimax import MiniMax
-from tests.providers.road import CALL, LOOP, TOOL, delta, failure, made, notes, stream, target
+from tests.providers.road import CALL, CATALOGUE, LOOP, TOOL, delta, failure, made, notes, stream, target
 
 M3, M2, PREVIEW = "minimax:MiniMax-M3", "minimax:MiniMax-M2.7", "minimax:MiniMax-M3.1-Flash-Preview"
 OLD = ("M2", "M2.1", "M2.1-highspeed", "M2.5", "M2.5-highspeed", "M2.7", "M2.7-highspeed")
@@ -71,6 +71,14 @@ def test_reasoning_split_is_asked_only_of_models_that_think() -> None:
     assert "reasoning_split" not in made(mute, {})[1]
     assert made(found, {"reasoning_effort": "none"})[1]["reasoning_split"] is True
     assert "reasoning_split" not in made(target(M3, wire="messages"), {})[1]
+
+
+@pytest.mark.req(60)
+@pytest.mark.parametrize(("asked", "told"), [(True, False), (False, True)])
+def test_a_client_that_asks_for_the_split_form_gets_it_and_hears_nothing(asked: bool, told: bool) -> None:
+    done, body = made(M3, {"reasoning_split": asked})
+    assert body["reasoning_split"] is True
+    assert (("unknown_field", "reasoning_split") in notes(done)) is told
 
 
 @pytest.mark.req(60)
@@ -430,6 +438,15 @@ def test_all_models_are_listed_for_both_regions(region: str) -> None:
     assert {name: row.facts.thinking for name, row in rows.items()} == {
         name: "adaptive" if name == "MiniMax-M3" else "forced" for name in rows
     }
+
+
+@pytest.mark.req(5)
+@pytest.mark.parametrize("region", ["minimax", "minimax-cn"])
+def test_a_model_that_is_not_listed_goes_to_the_region_that_has_a_key(region: str) -> None:
+    for name in ("MiniMax-M3", "MiniMax-M9"):
+        found = resolve(name, CATALOGUE, enabled=[region])
+        assert (found.provider.id, found.model.id) == (region, name)
+    assert resolve("MiniMax-M9", CATALOGUE, enabled=["minimax", "minimax-cn"]).provider.id == "minimax"
 
 
 @pytest.mark.req(6, 7)

@@ -52,6 +52,70 @@ def test_reasoning_details_go_back_unmodified() -> None:
     ]
 
 
+WHOLE = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+
+
+def replayed(done: Any, events: list[Any], model: str = ANY) -> dict[str, Any]:
+    """The assistant message that goes back to this model, for a history of one answered call."""
+    turn = (fold(events).message, Message("tool", (ToolResult("call_1", (Text("ok"),)),)))
+    request = Request("m", (Message("user", (Text("q"),)), *turn), tools=(Tool("f"),))
+    sent: dict[str, Any] = json.loads(plan(request, target(model)).body)["messages"][1]
+    return sent
+
+
+def whole(message: dict[str, Any], model: str = ANY) -> dict[str, Any]:
+    """The same for an answer that does not stream."""
+    done, _ = made(ANY, {"tools": [TOOL]})
+    body = json.dumps({"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+    return replayed(done, done.whole(body.encode(), lambda prefix: prefix, "t"), model)
+
+
+@pytest.mark.req(44, 78)
+@pytest.mark.parametrize(
+    "details",
+    [
+        [{"type": "reasoning.encrypted", "data": "YQ=="}, {"type": "reasoning.encrypted", "data": "Yg=="}],
+        [{"type": "reasoning.summary", "summary": "one"}, {"type": "reasoning.summary", "summary": "two"}],
+        [
+            {"type": "reasoning.text", "text": "one", "signature": "s1", "index": 0},
+            {"type": "reasoning.text", "text": "two", "signature": "s2", "index": 0},
+        ],
+    ],
+    ids=["encrypted", "summaries", "one-index"],
+)
+def test_the_details_of_a_whole_answer_are_never_merged(details: list[Any]) -> None:
+    assert whole({**WHOLE, "reasoning_details": details})["reasoning_details"] == details
+
+
+@pytest.mark.req(44, 78)
+def test_another_id_is_another_entry_even_under_one_index() -> None:
+    entries = [
+        {"type": "reasoning.encrypted", "data": "YQ==", "id": "call_a", "index": 0, "format": "f-v1"},
+        {"type": "reasoning.encrypted", "data": "Yg==", "id": "call_b", "index": 0, "format": "f-v1"},
+    ]
+    done, _ = made(ANY, {"stream": True, "tools": [TOOL]})
+    chunks = [*[delta(reasoning_details=[entry]) for entry in entries], delta(tool_calls=[CALL]), delta("tool_calls")]
+    assert replayed(done, stream(done, *chunks))["reasoning_details"] == entries
+
+
+@pytest.mark.req(44, 78)
+def test_sealed_data_without_a_mark_of_its_own_is_never_joined() -> None:
+    entries = [{"type": "reasoning.encrypted", "data": "YQ=="}, {"type": "reasoning.encrypted", "data": "Yg=="}]
+    done, _ = made(ANY, {"stream": True, "tools": [TOOL]})
+    chunks = [*[delta(reasoning_details=[entry]) for entry in entries], delta(tool_calls=[CALL]), delta("tool_calls")]
+    assert replayed(done, stream(done, *chunks))["reasoning_details"] == entries
+
+
+@pytest.mark.req(78, 92)
+def test_details_go_to_models_of_their_own_maker_only() -> None:
+    """A signature of one maker is a 400 at another, though one router serves both."""
+    details = [{"type": "reasoning.text", "text": "why", "signature": "c2ln", "index": 0}]
+    message = {**WHOLE, "reasoning": "why", "reasoning_details": details}
+    assert whole(message, "openrouter:some/other-model")["reasoning_details"] == details
+    foreign = whole(message, "openrouter:else/model")
+    assert not {"reasoning", "reasoning_details"} & set(foreign)
+
+
 @pytest.mark.req(67)
 def test_mimo_behind_the_router_wants_its_reasoning_back() -> None:
     lost = [LOOP[0], {k: v for k, v in LOOP[1].items() if k != "reasoning_content"}, LOOP[2]]
@@ -60,6 +124,45 @@ def test_mimo_behind_the_router_wants_its_reasoning_back() -> None:
         assert body["messages"][1].get("reasoning") == sent
         assert (("thinking_placeholder", "") in notes(done)) is (sent is not None)
     assert made(MIMO, {"messages": LOOP, "tools": [TOOL]})[1]["messages"][1]["reasoning"] == "why"
+
+
+@pytest.mark.req(84, 85)
+@pytest.mark.parametrize(
+    ("ask", "wire", "sent"),
+    [
+        ({"reasoning": {"max_tokens": 5000}, "max_tokens": 20000}, "chat", {"max_tokens": 5000}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 5000}, "max_tokens": 20000}, "messages", {"max_tokens": 5000}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 9000}, "max_tokens": 8000}, "messages", {"max_tokens": 6000}),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}, "max_tokens": 8000}, "messages",
+         {"effort": "low"}),
+        ({"reasoning": {"max_tokens": 5000, "effort": "low"}}, "chat", {"effort": "low"}),
+        ({"reasoning": {"enabled": True}}, "chat", {"enabled": True}),
+    ],
+)  # fmt: skip
+def test_a_thinking_budget_is_the_routers_own_knob(ask: dict[str, Any], wire: str, sent: dict[str, Any]) -> None:
+    assert made(ANY, ask, wire)[1]["reasoning"] == sent
+
+
+@pytest.mark.case("F08")
+@pytest.mark.req(84)
+def test_the_messages_wire_is_spoken_to_in_its_own_words() -> None:
+    to = target(ANY, wire="messages")
+    ask = {"thinking": {"type": "enabled", "budget_tokens": 5000}, "max_tokens": 20000, "metadata": {"user_id": "u"}}
+    _, body = made(to, ask, "messages")
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": 5000}
+    assert (body["metadata"], "user" in body) == ({"user_id": "u"}, False)
+    done, body = made(to, {"seed": 3, "frequency_penalty": 1, "user": "u", "reasoning_effort": "high", "stop": "x"})
+    assert not {"seed", "frequency_penalty", "user"} & set(body)
+    assert {("param_dropped", "seed"), ("param_dropped", "frequency_penalty")} <= notes(done)
+    assert (body["metadata"], body["stop_sequences"]) == ({"user_id": "u"}, ["x"])
+    assert (body["thinking"], body["output_config"]) == ({"type": "adaptive"}, {"effort": "high"})
+
+
+def test_the_responses_wire_gets_no_fields_of_chat() -> None:
+    done, body = made(target(ANY, wire="responses"), {"seed": 3, "stop": "x", "temperature": 0.5, "user": "u"})
+    assert (body["temperature"], body["user"]) == (0.5, "u")
+    assert not {"seed", "stop"} & set(body)
+    assert {("param_dropped", "seed"), ("param_dropped", "stop")} <= notes(done)
 
 
 @pytest.mark.req(87)

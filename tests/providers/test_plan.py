@@ -163,6 +163,61 @@ def test_stop_sequences_over_the_limit_are_refused() -> None:
     assert error.value.info.param == "stop"
 
 
+@pytest.mark.case("F10")
+@pytest.mark.parametrize("name", ["acme", "xiaomi"])
+def test_what_the_upstream_protocol_has_no_field_for_is_dropped_with_a_note(name: str) -> None:
+    """The lists of a profile are those of the Chat wire, unless it says otherwise."""
+    asked = {"frequency_penalty": 1, "presence_penalty": 1, "seed": 3, "stop": ["x"], "reasoning_effort": "none"}
+    gone = {"frequency_penalty", "presence_penalty", "seed", "stop"}
+    for wire, kept in (("messages", {"stop_sequences"}), ("responses", set())):
+        to = Target(FULL, FACTS, wire=wire) if name == "acme" else target(wire=wire)  # type: ignore[arg-type]
+        done, body = made(asked, to, "chat")
+        assert not gone & set(body) and kept <= set(body)
+        assert {field for code, field in notes(done) if code == "param_dropped"} >= gone - {"stop"}
+        assert (("param_dropped", "stop") in notes(done)) is (wire == "responses")
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent"),
+    [
+        ({}, {"type": "object"}),
+        ({"properties": {"n": {"maximum": 1e22}}}, {"properties": {"n": {"maximum": 1e22}}, "type": "object"}),
+        ({"type": ["object", "null"]}, {"type": "object"}),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {}}}, {"$ref": "#/$defs/a", "$defs": {"a": {}}, "type": "object"}),
+        ({"type": "string"}, {"type": "string"}),
+    ],
+)
+def test_arguments_are_an_object_by_name_on_the_messages_wire(schema: Any, sent: Any) -> None:
+    """Its page wants `type: object` at the root; `parameters: {}` is what many clients send for no parameters."""
+    ask = {"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}
+    assert made(ask, target(wire="messages"), "chat")[1]["tools"][0]["input_schema"] == sent
+    assert made(ask, target(wire="chat"), "chat")[1]["tools"][0]["function"]["parameters"] == schema
+
+
+def test_calls_side_by_side_are_forbidden_where_the_wire_can_say_so() -> None:
+    ask = {"max_tokens": 9, "tools": [{"name": "f", "input_schema": {"type": "object"}}]}
+    ask["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
+    done, body = made(ask, target(wire="messages"), "messages")
+    assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert not done.notes
+    done, body = made(ask, target(wire="chat"), "messages")
+    assert body["tool_choice"] == "auto"
+    assert ("param_dropped", "tool_choice.disable_parallel_tool_use") in notes(done)
+
+
+@pytest.mark.parametrize("asked", [{"instructions": "S"}, {"input": [{"role": "developer", "content": "S"}]}])
+def test_system_text_alone_is_answered_on_every_wire(asked: dict[str, Any]) -> None:
+    """The Messages protocol takes no empty conversation."""
+    ask = {"input": [], **asked}
+    done, body = made(ask, target(wire="messages"))
+    assert body["system"] == "S"
+    [turn] = body["messages"]
+    assert turn["role"] == "user" and turn["content"]
+    assert ("history_repaired", "messages") in notes(done)
+    assert made(ask, target(wire="chat"))[1]["messages"] == [{"role": "system", "content": "S"}]
+    assert len(made(ask, target(wire="responses"))[1]["input"]) == 1
+
+
 def test_the_output_limit_is_clamped_and_a_small_default_is_raised() -> None:
     done, body = made({"max_output_tokens": 10_000_000})
     assert body["max_completion_tokens"] == 131072
@@ -327,6 +382,12 @@ def test_the_word_json_is_added_only_where_the_system_text_lacks_it() -> None:
     quiet, body = made({**asked, "instructions": "Answer in json."})
     assert body["messages"][0]["content"] == "Answer in json."
     assert quiet.notes == ()
+
+
+def test_json_mode_is_only_told_where_the_protocol_has_no_word_for_it() -> None:
+    done, body = made({"response_format": {"type": "json_object"}}, target(wire="messages"), "chat")
+    assert "JSON" in body["system"] and not {"response_format", "output_config"} & set(body)
+    assert ("format_degraded", "response_format") in notes(done)
 
 
 def test_a_schema_goes_up_where_it_is_taken() -> None:

@@ -252,6 +252,28 @@ def test_declarations_change_their_protocol_with_the_upstream() -> None:
     assert body["tool_choice"] == {"type": "tool", "name": "web_search"}
 
 
+@pytest.mark.req(147)
+@pytest.mark.parametrize(
+    ("to", "wire", "tool", "lost"),
+    [
+        ("openai:gpt-5.5", "messages", {"type": "web_search_20250305", "name": "web_search", "max_uses": 3,
+         "blocked_domains": ["a.org"], "user_location": PARIS},
+         ["web_search_20250305].blocked_domains", "web_search_20250305].max_uses"]),
+        ("anthropic:claude-sonnet-4-5", "responses", {"type": "web_search", "search_context_size": "low"},
+         ["web_search].search_context_size"]),
+        ("anthropic:claude-sonnet-4-5", "chat", {"type": "web_search", "allowed_domains": ["a.org"],
+         "blocked_domains": ["b.org"], "limit": 3},
+         ["web_search].limit", "web_search].blocked_domains"]),
+        ("openai:gpt-5.5", "responses", {"type": "web_search", "search_context_size": "low"}, []),
+    ],
+)  # fmt: skip
+def test_what_another_protocols_declaration_has_no_word_for_is_noted(
+    to: str, wire: str, tool: dict[str, Any], lost: list[str]
+) -> None:
+    done, _ = made([tool], target(to), search="off", wire=wire)
+    assert [field for code, field in codes(done) if code == "param_dropped"] == [f"tools[{field}" for field in lost]
+
+
 def test_a_body_with_a_search_that_the_vendor_does_not_know_is_not_passed_through() -> None:
     usual = target()
     row = msgspec.structs.replace(usual.provider, native=("chat",))

@@ -178,6 +178,16 @@ def test_a_limit_below_the_least_budget_leaves_no_thinking(limit: int, profile: 
     assert (more.shape.mode, more.shape.budget) == ("on", 1024)
 
 
+@pytest.mark.req(84, 86)
+@pytest.mark.parametrize("style", ["type", "adaptive", "effort", "type_effort"])
+def test_a_budget_that_cannot_be_said_is_told(style: Any) -> None:
+    said = ReasoningAsk(asked=True, budget=2000)
+    decision = run(said, profile=Profile(thinking=style, efforts={"low": "low"}), client="messages")
+    assert (decision.shape, codes(decision)) == (Thinking("on"), ["param_dropped"])
+    fixed = run(said, profile=Profile(thinking=style), model=ModelFacts("m", "acme", thinking="forced"))
+    assert (fixed.active, codes(fixed)) == (True, ["param_dropped"])
+
+
 def test_the_responses_wire_says_on_with_an_effort() -> None:
     assert run(ask(asked=True), wire="responses").shape == Thinking("on", "medium")
 

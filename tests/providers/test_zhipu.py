@@ -120,7 +120,7 @@ def test_addresses(name: str, base: str | None, url: str) -> None:
 
 def test_a_plan_has_no_price_by_the_token() -> None:
     assert resolve("zhipu-coding:glm-5.3", CATALOGUE).row.prices == ()
-    assert resolve("zhipu-cn:glm-5.3", CATALOGUE).row.prices == ()
+    assert all(row.currency == "CNY" for row in resolve("zhipu-cn:glm-5.3", CATALOGUE).row.prices)
     assert resolve("zhipu:glm-5.3", CATALOGUE).row.prices
 
 
@@ -158,6 +158,18 @@ def test_the_code_says_what_a_failure_is(status: int, code: str, kind: str, agai
     assert (info.kind, info.can_retry, info.message) == (kind, again, text)
     assert info.upstream_status == status
     assert failure("zhipu:glm-5.3", status, {"error": {"code": int(code), "message": text}}).kind == kind
+
+
+@pytest.mark.req(99)
+def test_a_moment_on_the_vendors_own_clock_is_no_wait() -> None:
+    """`Your limit will reset at 2026-11-22 03:00:00` is Beijing time; read as UTC it would be eight hours too long."""
+    text = "Usage limit reached for 5 hour. Your limit will reset at 2026-11-22 03:00:00"
+    date = "Sat, 21 Nov 2026 17:00:00 GMT"
+    assert failure("zhipu:glm-5.3", 429, {"error": {"code": "1308", "message": text}}, date=date).retry_after is None
+    told = failure(
+        "zhipu:glm-5.3", 429, {"error": {"code": "1308", "message": text}}, date=date, retry_after_ms="997000"
+    )
+    assert told.retry_after == 997
 
 
 @pytest.mark.req(98)

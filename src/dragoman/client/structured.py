@@ -35,10 +35,10 @@ from dragoman.core.messages import Message, Text, ToolCall, WebSearch
 from dragoman.core.notes import Note
 from dragoman.core.request import Request, ResponseFormat
 from dragoman.errors import ErrorInfo
-from dragoman.providers.formats import FIELDS
+from dragoman.providers.formats import FIELDS, taken_formats
 from dragoman.providers.plan import Plan
 
-_FENCE = re.compile(r"\s*```[\w-]*[ \t]*\r?\n(.*?)\r?\n?```\s*", re.S)
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})[ \t]*[\w.+/-]*[ \t]*(?:\r?\n|(?=[\[{\"]))(.*?)\1\s*", re.S)
 _OBJECT: dict[str, Any] = {"type": "object"}
 _SCHEMA_IN = {"chat": ".json_schema.schema", "responses": ".schema", "messages": ".schema"}
 
@@ -49,7 +49,7 @@ def schema_check(request: Request, plan: Plan, dialogue: Dialogue) -> tuple[Cond
     Raises InvalidRequest for a schema that is none.
     """
     asked = request.response_format
-    if asked is None or asked.kind == "text" or plan.native or asked.kind in plan.profile.response_formats:
+    if asked is None or asked.kind == "text" or plan.native or asked.kind in taken_formats(plan.profile, plan.wire):
         return ()
     schema: Any = _OBJECT
     if asked.kind == "json_schema":
@@ -61,7 +61,7 @@ def schema_check(request: Request, plan: Plan, dialogue: Dialogue) -> tuple[Cond
 def unfenced(text: str) -> str:
     """The text without white space around it and without a code fence around all of it."""
     found = _FENCE.fullmatch(text)
-    return (found[1] if found else text).strip()
+    return (found[2] if found else text).strip()
 
 
 class SchemaCheck:
@@ -153,7 +153,7 @@ class SchemaCheck:
         elif self._left > 0:
             return
         elif self._asked.strict is False:
-            out += self._release()
+            out += self._clean(clean, text)
             out.append(Noted(Note("format_unmet", FIELDS[self._dialogue.request.wire], self._faults[0][:200])))
             out.append(end)
         else:
@@ -173,7 +173,7 @@ class SchemaCheck:
 
     def _clean(self, clean: str, text: str) -> list[Event]:
         """What was held, its text in one block without what stood around the value."""
-        if clean == text and len(self._texts) == 1:
+        if not clean or (clean == text and len(self._texts) == 1):
             return self._release()
         notes = tuple(raw for block in self._texts for raw in block.annotations)
         whole = Text(clean, annotations=notes)

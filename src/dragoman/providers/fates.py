@@ -86,7 +86,7 @@ TABLE: dict[tuple[WireName, Part], tuple[Row, ...]] = {
         _row("truncation", "native dropped"),
         _row("max_tool_calls", "native dropped"),
         _row("top_logprobs", "dropped", "answers carry no log probabilities"),
-        _row("context_management", "native dropped", "clients of this gateway compact by /responses/compact"),
+        _row("context_management", "native dropped", "nothing is shortened unasked: that takes a compaction_trigger"),
         _row("moderation", "native dropped"),
         _row("client_metadata", "dropped"),
         _row("access_programs", "dropped"),
@@ -128,9 +128,7 @@ TABLE: dict[tuple[WireName, Part], tuple[Row, ...]] = {
         _row("program_output", "native dropped", _HOSTED),
         _row("configuration_update", "native dropped", _HOSTED),
         _row("item_reference", "native dropped", "looked up in stored responses first"),
-        _row(
-            "compaction", "refused", "opened where it was sealed here; else nothing would be left of the conversation"
-        ),
+        _row("compaction", "native refused", "opened where it was sealed here; a vendor's own goes to no other"),
         _row("compaction_trigger", "answered", "the answer is a compaction item"),
         _row("*", "native dropped", _UNKNOWN),
     ),
@@ -175,7 +173,7 @@ TABLE: dict[tuple[WireName, Part], tuple[Row, ...]] = {
         _row("stop", "native mapped dropped refused", "400 where there are more than the vendor takes"),
         _row("reasoning_effort", "native mapped degraded dropped", "in the vendor's words"),
         _row("reasoning", "native mapped degraded dropped", "OpenRouter's form; effort in the vendor's words"),
-        _row("thinking", "native mapped dropped answered", "a switch that many vendors and clients share"),
+        _row("thinking", "native mapped degraded dropped answered", "a switch that many vendors and clients share"),
         _row("enable_thinking", "mapped dropped answered", "a switch that some clients send"),
         _row("thinking_budget", "dropped"),
         _row(
@@ -255,8 +253,12 @@ TABLE: dict[tuple[WireName, Part], tuple[Row, ...]] = {
         _row("top_p", "native clamped dropped", _SAMPLING),
         _row("top_k", "native dropped"),
         _row("stop_sequences", "native mapped dropped refused", "400 where there are more than the vendor takes"),
-        _row("thinking", "native mapped dropped answered", "the switch in the vendor's form"),
-        _row("output_config", "native mapped degraded dropped", "effort in the vendor's words; format as above"),
+        _row("thinking", "native mapped degraded dropped answered", "the switch in the vendor's form"),
+        _row(
+            "output_config",
+            "native mapped degraded dropped",
+            "effort in the vendor's words; a JSON schema is checked here where the vendor has none",
+        ),
         _row("output_format", "native degraded", "an older name of output_config.format"),
         _row("tools", "native mapped", "see the tools"),
         _row(

@@ -23,18 +23,28 @@ FIELDS: dict[WireName, str] = {
 """Where each client protocol asks for a form."""
 
 
+def taken_formats(profile: Profile, wire: WireName) -> frozenset[str]:
+    """The forms that the provider sees to on this wire. The Messages protocol has no word for JSON without a schema."""
+    return profile.response_formats - {"json_object"} if wire == "messages" else profile.response_formats
+
+
 def shape_format(
-    asked: ResponseFormat | None, messages: Sequence[Message], profile: Profile, client: WireName, notes: list[Note]
+    asked: ResponseFormat | None,
+    messages: Sequence[Message],
+    profile: Profile,
+    client: WireName,
+    wire: WireName,
+    notes: list[Note],
 ) -> tuple[ResponseFormat | None, tuple[Message, ...]]:
     """The format that goes upstream, and the messages with an instruction where one is needed."""
-    messages = tuple(messages)
+    messages, taken = tuple(messages), taken_formats(profile, wire)
     if asked is None or asked.kind == "text":
-        return (asked if asked and "text" in profile.response_formats else None), messages
-    if asked.kind in profile.response_formats and (asked.kind == "json_schema" or not profile.json_word):
+        return (asked if asked and "text" in taken else None), messages
+    if asked.kind in taken and (asked.kind == "json_schema" or not profile.json_word):
         return asked, messages
     field = FIELDS[client]
     # JSON mode gives objects only: a schema of another kind of value would contradict it.
-    mode = "json_object" in profile.response_formats and _wants_object(asked)
+    mode = "json_object" in taken and _wants_object(asked)
     sent = ResponseFormat("json_object") if mode else None
     if asked.kind == "json_schema":
         notes.append(Note("format_degraded", field, "the provider has no JSON schema; the model is told of it"))

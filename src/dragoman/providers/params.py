@@ -27,6 +27,18 @@ _LIMIT_FIELDS: dict[WireName, str] = {
     "messages": "max_tokens",
 }
 _STOP_FIELDS: dict[WireName, str] = {"chat": "stop", "responses": "stop", "messages": "stop_sequences"}
+_PARALLEL_FIELDS: dict[WireName, str] = {
+    "chat": "parallel_tool_calls",
+    "responses": "parallel_tool_calls",
+    "messages": "tool_choice.disable_parallel_tool_use",
+}
+_OF_CHAT = frozenset({"frequency_penalty", "presence_penalty", "seed"})
+_UNSAID: dict[WireName, frozenset[str]] = {
+    "chat": frozenset(),
+    "responses": _OF_CHAT | {"stop"},
+    "messages": _OF_CHAT,
+}
+"""Parameters of the Chat protocol that another one has no field for."""
 _NOTHING = frozenset({b"null", b"false", b"[]", b"{}", b'""'})
 """Values that ask for nothing: leaving them out changes nothing."""
 _OURS = frozenset({"stream_options", "stream"})
@@ -92,7 +104,7 @@ def shape_params(request: Request, context: Context, notes: list[Note]) -> dict[
     return {
         "temperature": _sampled("temperature", request.temperature, profile.temperature, context, notes),
         "top_p": _sampled("top_p", request.top_p, profile.top_p, context, notes),
-        "stop": _stop(request, profile, notes),
+        "stop": _stop(request, context, notes),
         "parallel_tool_calls": _parallel(request, profile, notes),
         "params": _params(request, context, notes),
         "extra": _extra(request, context, notes),
@@ -127,11 +139,16 @@ def _dropped(name: str) -> Note:
     return Note("param_dropped", name, f"the provider does not take {name}")
 
 
-def _stop(request: Request, profile: Profile, notes: list[Note]) -> tuple[str, ...]:
-    field = _STOP_FIELDS[request.wire]
+def _takes(name: str, context: Context) -> bool:
+    """Whether the provider documents the parameter, and the wire has a field for it."""
+    return name in context.profile.params and name not in _UNSAID[context.wire]
+
+
+def _stop(request: Request, context: Context, notes: list[Note]) -> tuple[str, ...]:
+    field, profile = _STOP_FIELDS[request.wire], context.profile
     if not request.stop:
         return ()
-    if "stop" not in profile.params:
+    if not _takes("stop", context):
         notes.append(_dropped(field))
         return ()
     if len(request.stop) > profile.stop_max:
@@ -144,7 +161,7 @@ def _stop(request: Request, profile: Profile, notes: list[Note]) -> tuple[str, .
 def _parallel(request: Request, profile: Profile, notes: list[Note]) -> bool | None:
     if request.parallel_tool_calls is None or profile.parallel_tool_calls:
         return request.parallel_tool_calls
-    notes.append(_dropped("parallel_tool_calls"))
+    notes.append(_dropped(_PARALLEL_FIELDS[request.wire]))
     return None
 
 
@@ -159,7 +176,7 @@ def _params(request: Request, context: Context, notes: list[Note]) -> dict[str, 
             notes.append(_forced(name))
         elif name in _AT_THE_VENDOR and name not in profile.params:
             raise InvalidRequest(f"{name}: {_AT_THE_VENDOR[name]}", param=name)
-        elif name in profile.params and not (name in _DIALECTAL and _dialect(request.wire) != _dialect(context.wire)):
+        elif _takes(name, context) and not (name in _DIALECTAL and _dialect(request.wire) != _dialect(context.wire)):
             out[name] = value
         elif name not in _OURS and bytes(value) not in _NOTHING and not (name == "n" and bytes(value) == b"1"):
             notes.append(_dropped(name))
@@ -195,9 +212,11 @@ def _matches(pattern: str, value: Raw) -> bool:
 
 
 def _end_user(request: Request, profile: Profile) -> dict[str, Raw]:
-    """The client's fields that name the end user, with the id in each. A Messages client has it in `metadata`."""
+    """The client's fields that name the end user, with the id in each: the vendor's own name for it, where the client
+    knows that, before those of the protocol. A Messages client has it in `metadata`."""
     if request.wire != "messages":
-        return {name: request.params[name] for name in _USER if name in request.params}
+        own = {name: value for name, value in request.extra.items() if name == profile.user_field}
+        return own | {name: request.params[name] for name in _USER if name in request.params}
     if "metadata" in profile.params or "metadata" not in request.params:
         return {}
     try:
@@ -249,7 +268,8 @@ def _extra(request: Request, context: Context, notes: list[Note]) -> dict[str, R
     profile = context.profile
     if profile.extra_passthrough and request.wire == context.wire:
         return request.extra
-    names = [name for name, value in request.extra.items() if bytes(value) != b"null"]
+    placed = None if request.wire == "messages" else profile.user_field
+    names = [name for name, value in request.extra.items() if bytes(value) != b"null" and name != placed]
     known = {name: request.extra[name] for name in names if name in profile.params}
     for name in [name for name in names if name not in known][:_MAX_UNKNOWN]:
         notes.append(Note("unknown_field", name[:80], "the field is not known and was left out"))

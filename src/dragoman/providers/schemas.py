@@ -1,4 +1,4 @@
-"""JSON Schemas without the keywords that a provider refuses, in tools and in the form of the answer.
+"""JSON Schemas that a provider takes, in tools and in the form of the answer: without the keywords that it refuses.
 
 In: raw schemas and the profile's list. Out: the same schemas, or smaller ones and a note. Names of properties are never
 taken for keywords, values of `enum` and `default` are never looked into. A refused `const` that is a string becomes an
@@ -45,6 +45,28 @@ def shape_schemas(
     if gone:
         notes.append(_note("response_format", gone))
     return tuple(out), asked
+
+
+class _Root(msgspec.Struct):
+    type: object = None
+
+
+def object_schemas(tools: Sequence[Tool]) -> tuple[Tool, ...]:
+    """Tools whose schemas say that arguments are an object: the Messages protocol refuses a schema that does not."""
+    return tuple(_of_object(tool) for tool in tools)
+
+
+def _of_object(tool: Tool) -> Tool:
+    if tool.schema is None:
+        return tool
+    try:
+        said = msgspec.json.decode(tool.schema, type=_Root).type
+    except msgspec.DecodeError:
+        return tool
+    if said is not None and not (isinstance(said, list) and "object" in said):
+        return tool
+    fields = msgspec.json.decode(tool.schema, type=dict[str, Raw]) | {"type": Raw(b'"object"')}
+    return msgspec.structs.replace(tool, schema=Raw(msgspec.json.encode(fields)))
 
 
 def _note(field: str, gone: set[str]) -> Note:

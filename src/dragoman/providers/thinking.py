@@ -36,6 +36,7 @@ FIELDS: dict[WireName, str] = {
     "messages": "output_config.effort",
 }
 """Where each client protocol says how hard to think."""
+_NO_BUDGET = Note("param_dropped", "thinking.budget_tokens", "thinking takes no number of tokens here")
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -99,9 +100,30 @@ class Case(msgspec.Struct, frozen=True):
             return style == "effort" or (style == "full" and self.profile.thinking != "budget")
         return self.wire == "responses" or self.profile.thinking in _EFFORT_STYLES
 
+    @property
+    def budgeted(self) -> bool:
+        """Whether a number of thinking tokens can be said in place of an effort."""
+        if self.wire == "messages":
+            return self.profile.anthropic_thinking == "full"
+        return self.wire == "chat" and self.profile.thinking == "object" and self.ask.effort is None
+
 
 def decide(case: Case) -> Decision:
     """Whether to switch thinking on or off or to say nothing, and how hard to think."""
+    decision = _decide(case)
+    bare = case.history.bare_loop and case.wire == "messages" and case.profile.signatures
+    if not bare or decision.shape.mode != "on" or case.ask.adaptive:
+        return decision
+    # With a budget the last turn of an open tool loop must begin with signed thinking, and nobody can make that up.
+    if case.profile.thinking == "budget":
+        told = "the tool loop was begun without this model's thinking; it thinks again when the loop has ended"
+        return Decision(Thinking("off"), False, (Note("param_dropped", FIELDS[case.client], told),))
+    notes = (*decision.notes, _NO_BUDGET) if decision.shape.budget is not None else decision.notes
+    shape = msgspec.structs.replace(decision.shape, budget=None, free=True)
+    return msgspec.structs.replace(decision, shape=shape, notes=notes)
+
+
+def _decide(case: Case) -> Decision:
     profile, model, ask = case.profile, case.model, case.ask
     field = FIELDS[case.client]
     wanted = ask.asked or ask.adaptive or ask.budget is not None or ask.effort is not None
@@ -162,7 +184,7 @@ def _fixed(case: Case, field: str) -> Decision:
         return _on(case, field)
     if effort is not None:
         return Decision(Thinking(), True, (Note("effort_coerced", field, "this model's thinking has no degrees"),))
-    return Decision(Thinking(), True)
+    return Decision(Thinking(), True, () if case.ask.budget is None else (_NO_BUDGET,))
 
 
 def _off(case: Case, field: str) -> Decision:
@@ -180,11 +202,13 @@ def _on(case: Case, field: str) -> Decision:
     notes: list[Note] = []
     effort = _effort(case, field, notes)
     budget = None
-    if profile.thinking == "budget" or (ask.budget is not None and profile.anthropic_thinking == "full"):
+    if profile.thinking == "budget" or (ask.budget is not None and case.budgeted):
         if case.room is not None and case.room <= _LEAST_BUDGET and case.switchable:
             told = f"an output limit of {case.room} tokens leaves no room for thinking"
             return Decision(Thinking("off"), False, (Note("param_dropped", field, told),))
         budget = _budget(ask, case, notes)
+    elif ask.budget is not None:
+        notes.append(_NO_BUDGET)
     return Decision(Thinking("on", effort, budget), True, tuple(notes))
 
 

@@ -6,6 +6,8 @@ a note; what cannot be done at all is InvalidRequest.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from dragoman.core.lowered_history import lower_history
@@ -24,9 +26,10 @@ from dragoman.core.tooltable import ToolTable
 from dragoman.errors import InvalidRequest
 from dragoman.providers.codecs import codec
 from dragoman.providers.formats import shape_format
+from dragoman.providers.hosted_search import losses
 from dragoman.providers.marks import shape_marks
 from dragoman.providers.params import Context, merge_body, output_limit, shape_params
-from dragoman.providers.schemas import shape_schemas
+from dragoman.providers.schemas import object_schemas, shape_schemas
 from dragoman.providers.target import Target, replay_target
 from dragoman.providers.thinking import Case, Decision, decide
 from dragoman.providers.vendors import vendor
@@ -58,6 +61,8 @@ def translate(
     finds = own.search_tool if own.searches(wire, url, target.key) else None
     lowered = lower(request, profile, search, finds, wire)
     notes += lowered.notes
+    if profile.hosted_tools:
+        notes += losses(request.tools, request.wire, wire)
     limit = output_limit(request, Context(wire, profile, facts), notes)
     tools = bool(lowered.tools) or any(told_again(message) for message in request.messages)
     # A file id means something only to the vendor that gave it: the one whose own protocol the client speaks.
@@ -73,8 +78,9 @@ def translate(
     if not prepared.messages and not request.reminder.strip():
         raise _nothing(request.wire)
     messages = lower_history(prepared.messages, lowered.table, profile)
-    format, messages = shape_format(request.response_format, messages, profile, request.wire, notes)
+    format, messages = shape_format(request.response_format, messages, profile, request.wire, wire, notes)
     tools_out, format = shape_schemas(lowered.tools, format, profile.schema_refused, notes)
+    tools_out = object_schemas(tools_out) if wire == "messages" else tools_out
     messages = append_reminder(_marked(messages, request, tools_out, profile, notes), request.reminder)
     if request.reminder.strip():
         notes.append(
@@ -93,8 +99,14 @@ def translate(
         **shape_params(request, context, notes),
     )
     body = codec(wire).encode_request(shaped, Shape(facts.id, profile, thought.shape))
-    body = merge_body(body, own.extra_body(wire, facts, thought.shape))
-    return body, Translated(tuple(notes), lowered.table, thought.shape, lowered.wish)
+    more = own.extra_body(wire, facts, thought.shape)
+    told = tuple(note for note in notes if not (note.code == "unknown_field" and _granted(note.field, request, more)))
+    return merge_body(body, more), Translated(told, lowered.table, thought.shape, lowered.wish)
+
+
+def _granted(field: str, request: Request, more: dict[str, Any]) -> bool:
+    """Whether the vendor is sent just what the client asked for in a field of its own."""
+    return field in more and bytes(request.extra.get(field, b"")) == msgspec.json.encode(more[field])
 
 
 def _choice(choice: ToolChoice | None, thought: Decision, profile: Profile, notes: list[Note]) -> ToolChoice | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dragoman.core.lowering import declares_search
 from dragoman.core.messages import Block, Compaction, Reasoning, Text, WebSearch, WireName
-from dragoman.core.replay import passes
+from dragoman.core.replay import passes, survey
 from dragoman.core.request import Request
 from dragoman.core.search import SearchMode
 from dragoman.errors import ConfigError
 from dragoman.providers.target import Target, replay_target
 from dragoman.providers.urls import endpoint
 from dragoman.providers.vendors import vendor
+from dragoman.wire.seal import PREFIX
 
 
 def choose_wire(request: Request, target: Target, search: SearchMode = "off") -> tuple[WireName, bool]:
@@ -24,18 +25,22 @@ def choose_wire(request: Request, target: Target, search: SearchMode = "off") ->
     searching = declares_search(request.tools)
     if target.native and client in row.native and target.wire in (None, client) and (not serves or client in serves):
         takes = not searching or row.profile_on(client).hosted_tools
-        if (
-            request.body is not None
-            and not _ours(request)
-            and takes
-            and passes(request.messages, replay_target(target, client))
-        ):
+        if request.body is not None and not _ours(request) and takes and _passes(request, target):
             return client, True
     wire = target.wire or row.wire
     wire = serves[0] if serves and wire not in serves and target.wire is None else wire
     if search == "native" and searching and not row.profile_on(wire).hosted_tools:
         wire = _searching_wire(target, wire) or wire
     return wire, False
+
+
+def _passes(request: Request, target: Target) -> bool:
+    """Whether the vendor would take the history, and think on from where it ends, as the client wrote it."""
+    aim, ask = replay_target(target, request.wire), request.reasoning
+    budgeted = ask.asked and ask.effort != "none" and not ask.adaptive
+    if budgeted and aim.wire == "messages" and aim.sealed_only and survey(request.messages, aim).bare_loop:
+        return False
+    return passes(request.messages, aim)
 
 
 def can_search(target: Target) -> bool:
@@ -71,4 +76,6 @@ def _only_ours(block: Block, wire: WireName) -> bool:
         return wire == "messages" and any(b'"url_citation"' in bytes(raw) for raw in block.annotations)
     if isinstance(block, WebSearch):
         return block.state is None
-    return isinstance(block, Compaction) or (isinstance(block, Reasoning) and block.seal is not None)
+    if isinstance(block, Compaction):
+        return block.blob.startswith(PREFIX)
+    return isinstance(block, Reasoning) and block.seal is not None

@@ -2,7 +2,7 @@
 
 Bodies are `{"error": {"code": "1214", "message": "..."}}`. The code says more than the status: an empty balance, a plan
 that is used up and a plain rate limit all come as 429 (docs.z.ai, API error codes, autumn 2026). When a plan is open
-again stands in the text, in the vendor's own time zone, and is left there for the person to read.
+again stands in the text, without its zone (Beijing's, by clients' reports), and is left there for the person to read.
 """
 
 from __future__ import annotations
