@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dragoman.cli import COMMANDS, run
-from dragoman.cli.serve import refuse_workers
-from dragoman.config import Settings, Stores
+from dragoman.cli.serve import refuse_circles, refuse_workers
+from dragoman.config import Account, ProviderSettings, Server, Settings, Stores
 from dragoman.errors import ConfigError
+from dragoman.gateway.server import bind
 
 KEY = "sk-0123456789secret"
 Run = Callable[..., tuple[int, str, str]]
@@ -52,6 +56,13 @@ def test_help_names_every_command_and_loads_none(cli: Run) -> None:
         [sys.executable, "-c", loaded.format(heavy)], capture_output=True, text=True, check=True
     ).stdout
     assert found.splitlines()[-1] == "[]"
+
+
+def test_ctrl_c_while_a_command_is_loaded_leaves_no_traceback() -> None:
+    def interrupted(words: Sequence[str]) -> Any:
+        raise KeyboardInterrupt
+
+    assert run(["models"], interrupted) == 130
 
 
 def test_usage_errors_end_with_two(cli: Run) -> None:
@@ -139,6 +150,19 @@ def test_config_show_hides_keys_and_names_places(cli: Run, tmp_path: Path) -> No
     assert rows["server.api_key"] == {"key": "server.api_key", "value": "[set]", "from": f"{file}:2"}
     assert rows["providers.xiaomi.api_key"]["from"] == "MIMO_API_KEY"
     assert rows["server.port"] == {"key": "server.port", "value": 3724, "from": "default"}
+
+
+def test_config_show_tells_all_that_holds_for_a_provider(cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("[providers.mimo]\nheaders = { x-team = 'hush-hush' }\nthinking_default = 'off'\nlimits = false\n")
+    code, out, _ = cli("config", "show", "--config", str(file), "--json", MIMO_API_KEY=KEY)
+    assert code == 0
+    assert "hush-hush" not in out
+    rows = {row["key"]: (row["value"], row["from"]) for row in json.loads(out)}
+    assert {f"providers.xiaomi.{field}" for field in ProviderSettings.__struct_fields__} <= set(rows)
+    assert rows["providers.xiaomi.headers"] == ({"x-team": "[set]"}, f"{file}:2")
+    assert rows["providers.xiaomi.thinking_default"] == ("off", f"{file}:3")
+    assert rows["providers.xiaomi.limits"] == ({}, f"{file}:4")
 
 
 def test_config_rotate_makes_a_new_key_and_keeps_the_old_one(cli: Run, tmp_path: Path) -> None:
@@ -241,6 +265,26 @@ class TestServe:
         code, _, err = cli("serve", "--workers", "2")
         assert (code, "shared stores" in err) == (2, True)
 
+    @pytest.mark.parametrize(
+        ("url", "host", "circle"),
+        [
+            ("http://127.0.0.1:3724/v1", "127.0.0.1", True),
+            ("http://localhost:3724", "127.0.0.1", True),
+            ("http://[::1]:3724/v1", "localhost", True),
+            ("http://10.0.0.5:3724/v1", "10.0.0.5", True),
+            ("http://127.0.0.1:3725/v1", "127.0.0.1", False),
+            ("http://10.0.0.6:3724/v1", "10.0.0.5", False),
+            ("", "127.0.0.1", False),
+        ],
+    )
+    def test_a_provider_that_is_the_gateway_itself_is_refused(self, url: str, host: str, circle: bool) -> None:
+        """The shell in which a client was pointed at the gateway is the one in which the gateway is started."""
+        account = Account("openai", "openai", KEY, url)
+        settings = Settings(server=Server(host=host, port=3724), accounts={"openai": account})
+        told = r"providers\.openai\.base_url .* is this gateway itself; unset"
+        with pytest.raises(ConfigError, match=told) if circle else contextlib.nullcontext():
+            refuse_circles(settings)
+
     @pytest.mark.req(153)
     def test_a_bad_file_stops_it_with_place_and_fix(self, cli: Run, tmp_path: Path) -> None:
         (tmp_path / "x.toml").write_text("[server]\nprot = 1\n")
@@ -248,6 +292,44 @@ class TestServe:
         assert code == 2
         assert "x.toml:2: server.prot" in err
         assert "'port'" in err
+
+    @pytest.mark.parametrize(
+        ("host", "port", "said"),
+        [
+            ("127.0.0.1", None, "choose another --port"),
+            ("203.0.113.1", 0, "give a --host of this machine"),
+            ("nobody.invalid", 0, "give a --host of this machine"),
+        ],
+    )
+    def test_an_address_that_cannot_be_had_is_told_plainly(
+        self, cli: Run, host: str, port: int | None, said: str
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            wanted = str(taken.getsockname()[1] if port is None else port)
+            code, _, err = cli(
+                "serve", "--host", host, "--port", wanted, MIMO_API_KEY=KEY, DRAGOMAN_API_KEY="client-key"
+            )
+        assert code == 2
+        assert err.startswith(f"dragoman: cannot listen on {host}:{wanted}: ")
+        assert err.endswith(f"; {said}\n")
+
+    def test_a_name_is_heard_at_each_of_its_addresses_that_there_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A container without IPv6 may still have ::1 for localhost in its hosts file."""
+        here = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+        again = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0))
+        absent = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("203.0.113.1", 0))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [absent, here, again])
+        with contextlib.ExitStack() as stack:
+            bound = [stack.enter_context(one) for one in bind("localhost", 0)]
+            assert [one.getsockname()[0] for one in bound] == ["127.0.0.1", "127.0.0.2"]
+            assert len({one.getsockname()[1] for one in bound}) == 1, "a free port, the same for all"
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [absent])
+        with pytest.raises(ConfigError, match="give a --host of this machine"):
+            bind("localhost", 0)
+
+    def test_what_stops_it_is_told_once(self, cli: Run) -> None:
+        code, _, err = cli("serve", "--host", "0.0.0.0", MIMO_API_KEY=KEY)
+        assert (code, len(err.splitlines()), "DRAGOMAN_API_KEY" in err) == (2, 1, True)
 
     def test_flags_reach_the_server(self, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         given: list[Settings] = []

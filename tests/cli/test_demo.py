@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,13 +39,32 @@ def test_the_demo_holds_without_a_key(tmp_path: Path) -> None:
         "vault_recalled",
         "cache_mark_dropped",
         "14 requests, 14 answered, 0 violations",
-        "reasoning passed back unchanged: 12 turns; placeholders: 0",
+        "reasoning passed back unchanged: 13 turns; placeholders: 0",
         "1 page(s)",
         "demo: everything held",
     ):
         assert shown in done.stdout
     assert len(re.findall(r"cost 0\.\d+ USD", done.stdout)) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["dragoman.toml"]
+
+
+def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
+    shell = tmp_path / "bash"  # one that is not over before the signal comes
+    shell.write_text("#!/bin/sh\nexec sleep 60\n")
+    shell.chmod(0o755)
+    words = [sys.executable, "-m", "dragoman", "demo"]
+    here = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=tmp_path, env=here, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("> bash"):
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "FAILED" not in out
+    assert "verdict" not in out
+    assert err == ""
 
 
 async def test_a_client_that_spoils_a_result_is_noticed(

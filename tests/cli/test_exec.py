@@ -249,6 +249,10 @@ async def test_a_wrong_key_is_told_without_the_key(desk: Desk) -> None:
     assert done.code == 1
     assert "wrong-key" not in done.out + done.err
     assert done.object["error"]["kind"] == "auth"
+    done = await desk.run("-p", "hi")
+    assert "failed: xiaomi: " in done.err
+    assert "`dragoman config show` tells where its key comes from" in done.err
+    assert "xiaomi:mimo-v2.6-pro: 1 turn, " in done.err
 
 
 @pytest.mark.req(162)

@@ -92,7 +92,7 @@ def test_every_setting_can_stand_in_the_file(write: Write, env: dict[str, str]) 
         mode = "hash"
     """)
     settings = load(file, {**env, "MINE": "k-from-mine"})
-    assert settings.problems == ()
+    assert [problem.key for problem in settings.problems] == ["trace.mode", "providers.xiaomi.limits"]  # no effect yet
     assert (settings.server.port, settings.server.api_key, settings.timeouts.idle) == (1, "client-key", 0.5)
     assert settings.seal.keys == ("one-key", "k-from-mine")
     assert (settings.sessions.mode, settings.search.missing, settings.trace.mode) == ("off", "fail", "hash")
@@ -468,6 +468,50 @@ def test_what_can_be_wrong_with_a_search(write: Write, text: str, key: str, fata
 
 
 @pytest.mark.req(64)
+def test_a_table_of_the_environment_is_the_place_of_all_that_it_sets(write: Write, env: dict[str, str]) -> None:
+    file = write("[providers.home]\nbase_url = 'http://127.0.0.1:1'\nwire = 'messages'\n")
+    table = '{"base_url": "http://127.0.0.1:9", "limits": {"rpm": 3}}'
+    places = load(file, {**env, "DRAGOMAN_PROVIDERS__HOME": table}).provenance
+    assert places["providers.home.base_url"] == places["providers.home.limits"] == "DRAGOMAN_PROVIDERS__HOME"
+    assert "providers.home.wire" not in places  # the table replaced the file's, so it is the default
+
+
+def test_the_data_folder_may_be_written_from_home(
+    write: Write, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", env["HOME"])
+    assert load(write('home = "~/mine"'), env).home == f"{env['HOME']}/mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[trace]\nmode = 'full'", "trace.mode"),
+        ("[providers.xiaomi]\nlimits = { rpm = 1 }", "providers.xiaomi.limits"),
+        ("[sessions]\nmode = 'sql'", "sessions.mode"),
+        ("[stores]\nredis_url = 'redis://127.0.0.1'", "stores.redis_url"),
+    ],
+)
+def test_a_setting_without_effect_is_told(write: Write, env: dict[str, str], text: str, key: str) -> None:
+    (problem,) = load(write(text), {**env, "MIMO_API_KEY": KEY}).problems
+    assert (problem.key, problem.fatal, problem.place.endswith(":2")) == (key, False, True)
+    assert problem.fix
+
+
+class TestDefaultChoice:
+    def test_without_a_key_the_variables_are_named(self, env: dict[str, str]) -> None:
+        with pytest.raises(ConfigError, match=r"set one of MIMO_API_KEY, .*DEEPSEEK_API_KEY"):
+            load(env=env).default_choice()
+
+    def test_each_provider_is_offered_with_a_model_that_writes(self, env: dict[str, str]) -> None:
+        home = {"DRAGOMAN_PROVIDERS__HOME": '{"base_url": "http://127.0.0.1:9"}'}
+        with pytest.raises(ConfigError, match="as in home:MODEL"):
+            load(env={**env, **home}).default_choice()
+        with pytest.raises(ConfigError, match=r"as in xiaomi:mimo-v2.6-pro, minimax:MiniMax-M3, home:MODEL$"):
+            load(env={**env, **home, "MIMO_API_KEY": KEY, "MINIMAX_API_KEY": KEY}).default_choice()
+        assert load(env={**env, "MIMO_API_KEY": KEY}).default_choice() == "xiaomi:mimo-v2.6-pro"
+
+
 def test_what_becomes_of_media_can_be_said_by_the_environment(env: dict[str, str]) -> None:
     assert load(None, env).media.unsupported == "error"
     assert load(None, {**env, "DRAGOMAN_MEDIA__UNSUPPORTED": "note"}).media.unsupported == "note"

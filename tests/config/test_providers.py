@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dragoman.catalog import Catalogue, ProviderRow, resolve
@@ -132,3 +133,30 @@ def test_a_header_that_authenticates_is_a_problem(tmp_path: Path, text: str) -> 
 def test_one_provider_cannot_be_set_under_two_names(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="twice"):
         settings_of(tmp_path, "[providers.mimo]\nwire='chat'\n[providers.xiaomi]\nwire='chat'")
+
+
+@pytest.mark.case("J03")
+def test_a_custom_provider_on_a_vendors_host_lists_the_vendors_models(tmp_path: Path) -> None:
+    text = '[providers.plan]\nbase_url = "https://token-plan-cn.xiaomimimo.com"\napi_key = "tp-12345678"\n'
+    settings = settings_of(tmp_path, text + 'currency = "CNY"')
+    known = settings.catalogue()
+    theirs = {row.facts.id for row in known.all() if row.facts.provider == "xiaomi"}
+    assert {row.facts.id for row in known.all() if row.facts.provider == "plan"} == theirs
+    found = resolve("mimo-v2.6-pro", known, enabled=settings.enabled_providers())
+    assert (found.name, found.row.prices[0].currency) == ("plan:mimo-v2.6-pro", "CNY")
+    assert settings.default_choice() == "plan:mimo-v2.6-pro"
+
+
+@pytest.mark.req(3)
+@pytest.mark.parametrize(
+    "where", ['base_url = "https://api.deepseek.com"', 'base_url = "http://h"\nprofile = "deepseek"']
+)
+def test_a_record_of_a_borrowed_model_changes_single_fields(tmp_path: Path, where: str) -> None:
+    (tmp_path / "models.toml").write_text('[[model]]\nprovider = "mine"\nid = "DeepSeek-Flash"\nmax_output = 9\n')
+    known = settings_of(tmp_path, f"[providers.mine]\n{where}").catalogue()
+    theirs = known.models["deepseek:deepseek-flash"]
+    row = known.models["mine:deepseek-flash"]
+    assert row.facts == msgspec.structs.replace(theirs.facts, provider="mine", max_output=9)
+    assert row.profile == theirs.profile
+    paid = "profile" not in where
+    assert [one.prices for one in row.prices] == ([one.prices for one in theirs.prices] if paid else [])

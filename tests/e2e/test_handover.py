@@ -51,7 +51,7 @@ def sees(vendor: str) -> bool:
 class Step:
     """One request: who answers, on which road the client comes, and what happens.
 
-    trouble: what is wrong with the history before it. calls: ids of the calls that the model makes, "" for one of the
+    blank: white space stands where the answer has no text. trouble: what is wrong with the history before it. calls: ids of the calls that the model makes, "" for one of the
     vendor's own. redacted: the vendor shows its thinking encrypted, where it does such a thing.
     """
 
@@ -67,6 +67,7 @@ class Step:
     failing: bool = False
     trouble: str = ""
     redacted: bool = False
+    blank: bool = False
 
 
 IDS = ("", "", "call_0", "call_1", "functions.look_up:0", "x" * 70, "toolu_é 1")
@@ -91,6 +92,7 @@ def steps(draw: st.DrawFn) -> Step:
         draw(st.booleans()),
         draw(st.booleans()),
         draw(st.sampled_from(TROUBLE)),
+        draw(st.booleans()),
         draw(st.booleans()),
     )
 
@@ -136,7 +138,7 @@ class Thread:
         calls = tuple(
             SaidCall(TOOLS[n % len(TOOLS)], json.dumps({"q": f"{number}.{n}"}), id) for n, id in enumerate(step.calls)
         )
-        text = f"answer {number}" if step.text or not calls else ""
+        text = f"answer {number}" if step.text or not calls else "\n\n" if step.blank else ""
         sim = self.street.sims[step.vendor]
         manners = ("redacted",) if step.redacted and "redacted" in sim.vendor.manners else ()
         sim.script.append(Turn(thought, text, calls, manners=manners))
@@ -259,6 +261,96 @@ async def test_an_empty_thought_behind_an_id_that_was_issued_twice(tmp_path: Pat
         await thread.go(Step("xiaomi", road, calls=("call_0",), effort=effort, thinks=False))
     await thread.go(Step("xiaomi", road, thinks=False))
     assert thread.street.complaints() == []
+
+
+@pytest.mark.req(91)
+@pytest.mark.parametrize("road", CLIENTS)
+@pytest.mark.parametrize(
+    ("vendor", "wire"), [(vendor, wire) for vendor in PROFILES for wire in WIRES.get(vendor, ("",))], ids=str
+)
+async def test_an_empty_line_before_a_call_is_no_obstacle(tmp_path: Path, vendor: str, wire: str, road: str) -> None:
+    """Models write one; clients keep it; some vendors refuse a text that holds nothing else."""
+    thread = Thread(Street(tmp_path, f'[providers.{vendor}]\nwire = "{wire}"\n' if wire else ""))
+    await turn(thread, "xiaomi", road, "", text=False, blank=True)
+    await turn(thread, vendor, road, "", text=False, blank=True)
+    await turn(thread, vendor, road)
+    assert thread.street.complaints() == []
+
+
+@pytest.mark.req(83, 91)
+@pytest.mark.parametrize(
+    ("model", "loop", "after"),
+    [("claude-sonnet-5-5", "adaptive", "enabled"), ("claude-haiku-4-5", "disabled", "enabled")],
+)
+@pytest.mark.parametrize("first", [p for p in PROFILES if p != "anthropic"])
+async def test_a_tool_loop_that_another_model_began(
+    tmp_path: Path, first: str, model: str, loop: str, after: str
+) -> None:
+    """With a thinking budget the last turn of an open loop begins with signed thinking, and nobody can make that up."""
+    street = Street(tmp_path)
+    tools = [{"name": "look_up", "input_schema": {"type": "object"}}]
+    asked = {"tools": tools, "max_tokens": 4000, "thinking": {"type": "enabled", "budget_tokens": 2000}}
+    history: list[Any] = [{"role": "user", "content": "go"}]
+
+    async def ask(name: str) -> Any:
+        got = await street.ask("messages", {"model": name, "messages": history, **asked})
+        assert got.status == 200, got.body
+        history.append({"role": "assistant", "content": got.json["content"]})
+        results = [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": "fine"}
+            for block in got.json["content"]
+            if block["type"] == "tool_use"
+        ]
+        history.append({"role": "user", "content": results or "and now?"})
+        return got
+
+    street.sims[first].script.append(Turn("hm", "", (SaidCall("look_up", '{"q": "a"}'),)))
+    await ask(f"{first}:{MODELS[first]}")
+    street.sims["anthropic"].script.append(Turn("", "", (SaidCall("look_up", '{"q": "b"}'),)))
+    sent = []
+    for _ in range(3):
+        got = await ask(f"anthropic:{model}")
+        sent.append(street.last("anthropic")["thinking"]["type"])
+        assert ("param_dropped" in got.headers.get("x-dragoman-notes", "")) is (sent[-1] == loop)
+    assert sent == [loop, loop, after]
+    assert street.complaints() == []
+
+
+FILMS = {
+    "chat": {"type": "video_url", "video_url": {"url": "https://a.example/b.mp4"}},
+    "responses": {"type": "input_video", "video_url": "https://a.example/b.mp4"},
+    "messages": {"type": "video", "source": {"type": "url", "url": "https://a.example/b.mp4"}},
+}
+
+
+@pytest.mark.req(64)
+@pytest.mark.parametrize("road", FILMS)
+@pytest.mark.parametrize("vendor", PROFILES)
+async def test_a_film_that_another_model_saw(tmp_path: Path, vendor: str, road: str) -> None:
+    """Also where the body would pass as the client wrote it: those vendors have no such part."""
+    thread = Thread(Street(tmp_path))
+    thread.hop(Step("xiaomi", road))
+    thread.client.history.append({"role": "user", "content": [FILMS[road]]})
+    await turn(thread, "xiaomi", road)
+    sent = json.dumps(await turn(thread, vendor, road))
+    seen = "video" in load().model(vendor, MODELS[vendor]).facts.inputs
+    assert ("b.mp4" in sent, "a video was left out" in sent) == (seen, not seen)
+    assert thread.street.complaints() == []
+
+
+@pytest.mark.req(91)
+@pytest.mark.parametrize("vendor", PROFILES)
+async def test_a_speaker_with_a_name(tmp_path: Path, vendor: str) -> None:
+    """Of two people, or of another agent: named where the vendor has a field for it, else in the text."""
+    street = Street(tmp_path)
+    name = f"{vendor}:{MODELS[vendor]}"
+    said = [{"role": "user", "name": "bob", "content": "hello"}]
+    told = [{"type": "agent_message", "author": "bob", "content": [{"type": "input_text", "text": "hello"}]}]
+    for road, body in (("chat", {"messages": said}), ("responses", {"input": told})):
+        got = await street.ask(road, {"model": name, **body})
+        assert got.status == 200, got.body
+        assert "bob" in json.dumps(street.last(vendor))
+    assert street.complaints() == []
 
 
 @pytest.mark.req(80, 92, 107)

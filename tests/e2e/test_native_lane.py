@@ -133,3 +133,23 @@ async def test_a_custom_server_with_and_without_a_key(tmp_path: Path, key: str) 
             head = w.upstream.heads[-1].lower()
             assert ("authorization: bearer sk-custom-0123456789" in head) is bool(key)
             assert "sk-" not in head or key
+
+
+FOLDED = {"type": "compaction", "encrypted_content": "gAAAA-by-the-vendor"}
+
+
+@pytest.mark.req(150)
+@pytest.mark.parametrize("orphan", [False, True], ids=["native", "translated"])
+async def test_what_the_vendor_folded_goes_back_to_it(tmp_path: Path, orphan: bool) -> None:
+    """With `context_management` the server folds a history by itself; nobody else can read what comes of it."""
+    items: list[Any] = [FOLDED, {"role": "user", "content": "go on"}]
+    if orphan:
+        items.append({"type": "function_call_output", "call_id": "gone", "output": "r"})
+    async with native(tmp_path) as w:
+        w.upstream.push(Answer(json={"id": "resp_up", "object": "response", "status": "completed", "output": []}))
+        await w.post("/v1/responses", {"model": "openai:gpt-x", "input": items})
+        assert w.upstream.last["input"][0] == FOLDED
+        other = await w.post("/v1/responses", {"model": "xiaomi:m", "input": items})
+    assert (other.status, other.json["error"]["code"]) == (400, "compaction_unreadable")
+    assert other.json["error"]["param"] == "input"
+    assert len(w.upstream.requests) == 1

@@ -60,7 +60,14 @@ async def put(w: World, endpoint: str, stream: bool, **more: Any) -> tuple[Got, 
 @everywhere
 @both
 @pytest.mark.parametrize(
-    "pieces", [(GOOD,), ("\n" + GOOD[:5], GOOD[5:]), ("```json\n", GOOD, "\n```"), ("```\n" + GOOD + "```",)]
+    "pieces",
+    [
+        (GOOD,),
+        ("\n" + GOOD[:5], GOOD[5:]),
+        ("```json\n", GOOD, "\n```"),
+        ("```\n" + GOOD + "```",),
+        ("```json ", GOOD + "```"),
+    ],
 )
 async def test_an_answer_that_fits_is_given_without_what_stands_around_it(
     w: World, endpoint: str, stream: bool, pieces: tuple[str, ...]
@@ -167,6 +174,9 @@ async def test_a_form_that_is_explicitly_not_strict_is_given_with_a_note(w: Worl
     got = await ask(w, "responses", stream=False, **wanted("responses", strict=False))
     assert read("responses", got, stream=False).text == "still wrong"
     assert {"format_repaired", "format_unmet"} <= got.notes
+    w.upstream.push(says(False, BAD), says(False, f"```json\n{BAD}\n```"))
+    got = await ask(w, "responses", stream=False, **wanted("responses", strict=False))
+    assert read("responses", got, stream=False).text == BAD, "still without a fence"
 
 
 @everywhere
@@ -194,12 +204,30 @@ async def test_references_inside_the_schema_are_followed(w: World) -> None:
     assert read("responses", got, stream=False).text == '{"a":"1"}'
 
 
+async def test_json_mode_is_checked_where_the_wire_has_none(tmp_path: Path) -> None:
+    async with world('[providers.xiaomi]\nwire = "messages"\n', tmp=tmp_path, env={"MIMO_BASE_URL": "$UPSTREAM"}) as w:
+        whole = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+        whole["usage"] = {"input_tokens": 3, "output_tokens": 2}
+        for text in ("It is x.", GOOD):
+            w.upstream.push(Answer(json={**whole, "content": [{"type": "text", "text": text}]}))
+        got = await ask(w, "chat", stream=False, response_format={"type": "json_object"})
+        assert read("chat", got, stream=False).text == GOOD
+        assert {"format_degraded", "format_repaired"} <= got.notes
+
+
 async def test_json_mode_is_not_asked_for_where_the_answer_is_no_object(w: World) -> None:
     w.upstream.push(says(False, "[1]"))
     schema = {"type": "array", "items": {"type": "integer"}}
     got = await ask(w, "chat", stream=False, **wanted("chat", schema))
     assert read("chat", got, stream=False).text == "[1]"
     assert "response_format" not in w.upstream.last
+
+
+async def test_a_pattern_of_another_language_is_no_reason_to_refuse(w: World) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string", "pattern": r"^\p{L}+$"}}}
+    w.upstream.push(says(False, '{"name":"x"}'))
+    got = await ask(w, "chat", stream=False, **wanted("chat", schema))
+    assert read("chat", got, stream=False).text == '{"name":"x"}'
 
 
 @pytest.mark.req(148)

@@ -63,7 +63,19 @@ def test_the_rest_of_the_text_stays_readable(text: str, kept: str) -> None:
     assert redact(text).startswith(kept + MASK)
 
 
-@pytest.mark.parametrize("text", ["", "task-force and disk-usage", "the tp-link is down", "max_tokens: 12", "a: b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "task-force and disk-usage",
+        "the tp-link is down",
+        "max_tokens: 12",
+        "a: b",
+        "a key is needed: Authorization: Bearer KEY, or x-api-key: KEY",
+        "Missing bearer authentication in header.",
+        "send it as a bearer token",
+    ],
+)
 def test_ordinary_words_stay(text: str) -> None:
     assert redact(text, ["", "a"]) == text
 

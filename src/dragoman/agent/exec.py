@@ -196,7 +196,7 @@ class Reporter:
                 self.out.flush()
                 self._midline = False
             if ended.detail:
-                self._say(f"dragoman exec: {ended.reason}: {ended.detail}")
+                self._say(f"dragoman exec: {ended.reason}: {_told(ended)}")
             if ended.turns:
                 self._say(self._summary(ended))
             return code
@@ -224,13 +224,22 @@ class Reporter:
         if self.ledger.saved:
             cost += f" ({self.ledger.saved:.6f} saved by the cache)"
         usage = ended.usage
+        turns = "1 turn" if ended.turns == 1 else f"{ended.turns} turns"
         if usage is None or not usage.known:
-            return f"{self.model}: {ended.turns} turns, usage unknown, {cost}"
+            return f"{self.model}: {turns}, usage unknown, {cost}"
         cached = f" ({usage.cache_read} from cache)" if usage.cache_read else ""
         thought = f" ({usage.reasoning} reasoning)" if usage.reasoning else ""
-        return (
-            f"{self.model}: {ended.turns} turns, {usage.prompt} tokens in{cached}, {usage.output} out{thought}, {cost}"
-        )
+        return f"{self.model}: {turns}, {usage.prompt} tokens in{cached}, {usage.output} out{thought}, {cost}"
+
+
+def _told(ended: Ended) -> str:
+    """Why a run ended: in the vendor's own words, who spoke them, and where to look for a key that was refused."""
+    error = ended.error
+    if error is None or error.provider is None or error.fault == "client":
+        return ended.detail
+    who = "" if error.provider in ended.detail else f"{error.provider}: "
+    remedy = "; `dragoman config show` tells where its key comes from" if error.kind == "auth" else ""
+    return f"{who}{ended.detail}{remedy}"
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 Each command is a file of this package with a `run` function, or an `app` for commands with commands of their own. The
 others stand in the help as a name and a line, so that help and errors come at once.
 
-Exit codes: 0 done; 1 the command found something wrong; 2 bad usage or configuration.
+Exit codes: 0 done; 1 the command found something wrong; 2 bad usage or configuration; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("demo", "Show the gateway at work against the embedded simulator; needs no key."),
     "simulate": Command("simulate", "Run an upstream that enforces a vendor's documented rules."),
     "explain": Command("explain", "Show what would be sent upstream for a request, without sending it."),
-    "models": Command("models", "List models with context, prices and key status.", group=True),
-    "config": Command("config", "Check and show the configuration.", group=True),
+    "models": Command("models", "List and check models: what each can do, what it costs, who has a key.", group=True),
+    "config": Command("config", "Check and show the configuration; renew the seal key.", group=True),
 }
 
 
@@ -91,6 +91,8 @@ def run(words: Sequence[str], build: Callable[[Sequence[str]], typer.Typer] = bu
     except DragomanError as error:
         typer.echo(f"dragoman: {error.message}", err=True)
         return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:  # while the command's own modules were still being loaded
+        return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return 0

@@ -94,11 +94,23 @@ def effective(settings: Settings) -> Iterator[tuple[str, Any, str]]:
         if row is None:
             continue
         key = settings.accounts[name].key if name in settings.accounts else None
-        yield (f"providers.{name}.base_url", row.base_url, _place(settings, f"providers.{name}.base_url"))
-        yield (f"providers.{name}.api_key", MASK if key else None, _place(settings, f"providers.{name}.api_key"))
-        yield (f"providers.{name}.wire", row.wire, _place(settings, f"providers.{name}.wire"))
-        yield (f"providers.{name}.profile", row.profile_name, _place(settings, f"providers.{name}.profile"))
-        yield (f"providers.{name}.currency", row.currency, _place(settings, f"providers.{name}.currency"))
+        holds = {
+            "base_url": row.base_url,
+            "urls": row.urls,
+            "api_key": MASK if key else None,
+            "auth": row.auth,
+            "wire": row.wire,
+            "profile": row.profile_name,
+            "headers": dict.fromkeys(row.headers, MASK),
+            "native": row.native,
+            "thinking_default": row.thinking_default or row.profile.thinking_default,
+            "foreign_reasoning": row.foreign_reasoning,
+            "limits": row.limits,
+            "currency": row.currency,
+        }
+        for field, value in holds.items():
+            shown = msgspec.to_builtins(value)
+            yield (f"providers.{name}.{field}", shown, _place(settings, f"providers.{name}.{field}"))
 
 
 def _fields(settings: Settings, group: msgspec.Struct, name: str) -> Iterator[tuple[str, Any, str]]:

@@ -119,6 +119,8 @@ async def _exec(settings: Settings, work: Path) -> list[str]:
     reporter = Reporter("text", MODEL, "demo", sys.stdout, sys.stdout)
     async with Client(settings=settings) as client:
         ended = await execute(client, Job(task, MODEL, "auto", work, os.environ), reporter)
+    if ended.reason == "interrupted":  # Ctrl-C was for the whole demo, not for this part of it
+        raise asyncio.CancelledError
     code = reporter.ended(ended)
     print()
     problems = [] if code == 0 else [f"exec ended with {code}: {ended.detail}"]

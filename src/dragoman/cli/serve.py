@@ -1,11 +1,12 @@
 """`dragoman serve`: the gateway. Reads the settings, says what is wrong with them, and gives them to the server.
 
-Exit codes: 0 stopped; 2 it could not start.
+Exit codes: 2 it could not start. Stopped by a signal it ends as that signal says: 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -25,10 +26,13 @@ def run(
     """
     settings = load(config, flags={"server.host": host, "server.port": port})
     refuse_workers(settings, workers)
-    for problem in settings.problems:
-        typer.echo(f"dragoman: warning: {problem}", err=True)
+    refuse_circles(settings)
+    from dragoman.gateway.security import check_bind
     from dragoman.gateway.server import serve
 
+    check_bind(settings.server.host, settings.server.api_key)
+    for problem in settings.problems:
+        typer.echo(f"dragoman: warning: {problem}", err=True)
     serve(settings)
 
 
@@ -39,3 +43,19 @@ def refuse_workers(settings: Settings, workers: int) -> None:
     if not (settings.stores.url and settings.stores.redis_url):
         raise ConfigError("--workers above 1 needs shared stores; set [stores] url and redis_url, or use one worker")
     raise ConfigError("--workers above 1 is not available here; run one process per port behind a proxy")
+
+
+def refuse_circles(settings: Settings) -> None:
+    """Raises ConfigError for a provider that is this gateway: it would call itself without end.
+
+    `OPENAI_BASE_URL` and its kin, set for a client in the same shell, are read as the address of the vendor, too.
+    """
+    from dragoman.gateway.security import is_loopback
+
+    for name, account in settings.accounts.items():
+        url = urlsplit(account.base_url)
+        host = url.hostname or ""
+        ours = host == settings.server.host or (is_loopback(host) and is_loopback(settings.server.host))
+        if ours and url.port == settings.server.port:
+            told = f"providers.{name}.base_url {account.base_url} is this gateway itself"
+            raise ConfigError(f"{told}; unset the variable that names it, or choose another --port")

@@ -23,6 +23,7 @@ def judge(settings: Settings, sources: Sources) -> tuple[Problem, ...]:
     _default_model(settings, sources, problems)
     _server(settings, sources, problems)
     _search(settings, sources, problems)
+    _without_effect(settings, sources, problems)
     return tuple(problems)
 
 
@@ -127,6 +128,26 @@ def _server(settings: Settings, sources: Sources, problems: list[Problem]) -> No
                 False,
             )
         )
+
+
+def _without_effect(settings: Settings, sources: Sources, problems: list[Problem]) -> None:
+    """What can be set, and does nothing here, or stops the gateway."""
+
+    def problem(path: tuple[str, ...], message: str, fix: str) -> None:
+        problems.append(Problem(".".join(path), message, fix, sources.place(path), False))
+
+    if settings.trace.mode != "off":
+        problem(("trace", "mode"), "requests are not traced here; nothing is kept", 'set mode = "off"')
+    for name, row in settings.providers.items():
+        if row.limits:
+            problem(("providers", name, "limits"), "calls are not held back here; the vendor does that", "leave it out")
+    if settings.sessions.mode == "sql":
+        problem(
+            ("sessions", "mode"), "responses are stored in memory only; `serve` refuses this", 'set mode = "memory"'
+        )
+    for key in ("url", "redis_url"):
+        if getattr(settings.stores, key):
+            problem(("stores", key), "there are no shared stores here; `serve` refuses this", "leave it out")
 
 
 def _search(settings: Settings, sources: Sources, problems: list[Problem]) -> None:

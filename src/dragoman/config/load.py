@@ -101,7 +101,8 @@ class _Reader:
             if key not in _TOP:
                 self._unknown((key,), _TOP)
         sections = {name: self._section(name, struct) for name, struct in SECTIONS.items()}
-        documents = self._documents()
+        home = self._home()
+        documents = self._documents(home)
         providers = self._providers()
         rows = build_rows(catalog.load(documents=documents), providers, self.env, self.sources, self.problems)
         known = catalog.load(rows, documents=documents)
@@ -112,7 +113,7 @@ class _Reader:
             providers=providers,
             aliases=self._aliases(),
             default_model=self._text("default_model"),
-            home=self._text("home") or str(data_folder(self.env)),
+            home=str(home),
             file=self.sources.file,
             provenance=dict(self.sources.places),
             accounts=accounts,
@@ -188,10 +189,14 @@ class _Reader:
         self._problem((key,), f"{key} must be a text", f'write {key} = "..."')
         return None
 
-    def _documents(self) -> list[Document]:
+    def _home(self) -> Path:
+        """The data folder; `~` is the person's own folder there, as in a shell."""
+        said = self._text("home")
+        return Path(said).expanduser() if said else data_folder(self.env)
+
+    def _documents(self, home: Path) -> list[Document]:
         """The person's own facts: `models.toml` in the configuration folder, the data folder, by the file."""
-        home = self._text("home") or str(data_folder(self.env))
-        folders = {user_config_folder(self.env): True, Path(home): True}
+        folders = {user_config_folder(self.env): True, home: True}
         if self.sources.file:
             folders.setdefault(Path(self.sources.file).resolve().parent, self.sources.chosen)
         documents = []

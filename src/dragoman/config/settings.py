@@ -261,13 +261,15 @@ class Settings(_Quiet, frozen=True):
         """The model for `exec` and the terminal when none is named. Raises ConfigError with the choices."""
         if self.default_model:
             return self.default_model
-        enabled = self.enabled_providers()
-        current = [
-            row.id for row in self.catalogue().all() if row.facts.provider in enabled and row.facts.status == "current"
-        ]
-        if len(enabled) == 1 and current:
-            return current[0]
+        known, enabled = self.catalogue(), self.enabled_providers()
         if not enabled:
-            raise ConfigError("no provider has a key; set one of its key variables, or [providers.NAME] api_key")
-        choices = ", ".join(current[:8])
-        raise ConfigError(f"several models could be meant; set DRAGOMAN_MODEL or default_model, or pass -m: {choices}")
+            names = ", ".join(row.key_env[0] for row in known.providers.values() if row.key_env)
+            raise ConfigError(f"no provider has a key; set one of {names}, or [providers.NAME] api_key")
+        first: dict[str, str] = {}
+        for row in known.all():
+            if row.facts.provider in enabled and row.facts.status == "current" and "text" in row.outputs:
+                first.setdefault(row.facts.provider, row.id)
+        if len(enabled) == 1 and first:
+            return first[enabled[0]]
+        choices = ", ".join(first.get(name, f"{name}:MODEL") for name in enabled)
+        raise ConfigError(f"no model was named; pass -m, or set DRAGOMAN_MODEL or default_model, as in {choices}")

@@ -80,7 +80,15 @@ class Sources(msgspec.Struct):
                 inner = table[part] = {}
             table = inner
         table[path[-1]] = value
-        self.places[".".join(path)] = place
+        self._placed(".".join(path), value, place)
+
+    def _placed(self, key: str, value: object, place: str) -> None:
+        """Each setting inside a table has the table's place, and what the table replaced has none."""
+        self.places = {name: was for name, was in self.places.items() if not name.startswith(f"{key}.")}
+        self.places[key] = place
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                self._placed(f"{key}.{name}", inner, place)
 
 
 def user_config_folder(env: Mapping[str, str]) -> Path:

@@ -189,4 +189,5 @@ class Judge:
 
     def _has_manner(self, name: str) -> None:
         if name not in self.vendor.manners:
-            raise ValueError(f"{self.vendor.id} has no manner {name!r}; it has: {', '.join(self.vendor.manners)}")
+            known = ", ".join(self.vendor.manners) or "none"
+            raise ValueError(f"{self.vendor.id} has no manner {name!r}; it has: {known}")

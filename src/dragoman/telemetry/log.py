@@ -1,4 +1,4 @@
-"""The gateway's log: one line per request, as JSON or for a terminal. Never a key, never content.
+"""The gateway's log: one line of JSON per request. Never a key, never content.
 
 In: a finished `Line`. Out: a structured event on standard error. Texts that a vendor wrote are redacted first.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -17,7 +17,6 @@ from dragoman.core.usage import Usage
 from dragoman.errors import ErrorInfo
 from dragoman.telemetry.redaction import Redactor
 
-LogStyle = Literal["json", "console"]
 _OURS = frozenset(
     {"id", "wire", "account", "status", "outcome", "stream", "ms", "attempts", "first_byte_ms", "tokens", "level"}
     | {"timestamp", "event", "notes", "searches", "cost"}
@@ -56,29 +55,18 @@ class Line(msgspec.Struct, frozen=True):
     cost: Mapping[str, Any] | None = None
 
 
-def _json(value: Any, **options: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
 class RequestLog:
     """Writes lines. stream: where to; standard error if None."""
 
-    def __init__(
-        self, redact: Redactor | None = None, *, style: LogStyle = "json", stream: TextIO | None = None
-    ) -> None:
+    def __init__(self, redact: Redactor | None = None, *, stream: TextIO | None = None) -> None:
         self._redact = redact or Redactor()
-        render: Any = (
-            structlog.processors.JSONRenderer(serializer=_to_json)
-            if style == "json"
-            else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
-        )
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 self._clean,
-                render,
+                structlog.processors.JSONRenderer(serializer=_to_json),
             ],
             wrapper_class=structlog.BoundLogger,
             cache_logger_on_first_use=True,

@@ -22,6 +22,7 @@ _HEADER = re.compile(
     r"""(?ix) (?P<head> ["']? (?:proxy-)?authorization ["']? \s* [:=] \s* ["']? (?:(?:bearer|basic|token)\s+)?
     | ["']? (?:x-goog-api-key|x-api-key|api[-_]key|apikey|access[-_]token|auth[-_]token) ["']? \s* [:=] \s* ["']?
     | \bbearer\s+ )
+    (?! (?: bearer | basic | tokens? | auth (?:entication|orization)? ) (?: [\s"',;:.&)}\]] | $ ) )  # words of a text
     (?P<secret> [^\s"',;&)}\]]{4,} )"""
 )
 _KEY_LIKE = re.compile(
