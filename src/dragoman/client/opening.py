@@ -21,8 +21,8 @@ def open_answer(
 ) -> tuple[Plan, tuple[Conductor, ...]]:
     """make: plans a call of this answer, the first one and those that follow. Raises DragomanError.
 
-    A turn is whole before its searches are looked at, and they are over before the form is checked: only the text of the
-    last round is judged.
+    A turn is whole before its searches are looked at, and they are over before the form is checked: only the text of
+    the last round is judged.
     """
     made = make(request)
     talk = Dialogue(request, make)
