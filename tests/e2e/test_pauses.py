@@ -154,3 +154,18 @@ async def test_the_next_question_finds_the_turn_as_it_was(tmp_path: Path, endpoi
         assert read(endpoint, last, stream=False).text == "Gladly."
         turns = [m["content"] for m in w.upstream.last["messages"] if m["role"] == "assistant"]
     assert turns[0][0] == THOUGHT, "with its signature"
+
+
+@elsewhere
+@both
+async def test_a_pause_in_the_middle_of_a_search(tmp_path: Path, endpoint: str, stream: bool) -> None:
+    """The call of the server's tool stands in the paused turn, its result comes with the next one."""
+    async with world(CONFIG, tmp=tmp_path) as w:
+        w.upstream.push(
+            answer(stream, "pause_turn", THOUGHT, said("I look."), USE),
+            answer(stream, "end_turn", FOUND, said("Alpha is out.")),
+        )
+        got = await searched(w, endpoint, stream)
+        assert w.upstream.last["messages"][-1] == {"role": "assistant", "content": [THOUGHT, said("I look."), USE]}
+    out = read(endpoint, got, stream=stream)
+    assert (out.end, out.error, "Alpha is out." in out.text) == ("completed", "", True)
