@@ -138,6 +138,11 @@ def test_what_is_written_is_read_back(items: list[tuple[str, bytes]]) -> None:
     assert read(frames(items))[0] == items
 
 
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "a", "b", ":"]), st.text("x\n{}", max_size=6).map(str.encode))))
+def test_many_at_once_are_as_one_by_one(items: list[tuple[str, bytes]]) -> None:
+    assert frames(items) == b"".join(frame(name, data) for name, data in items)
+
+
 class Words(StreamDecoder):
     """A wire whose every event is a word; `stop` ends it and `bad` cannot be read."""
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
-from dragoman.catalog.urls import endpoint_url
+from dragoman.catalog.urls import endpoint_url, host_of
 from dragoman.core.messages import WireName
 from dragoman.core.profile import ForeignReasoning, ModelFacts, Profile, ThinkingDefault, ThinkingState
 
@@ -114,7 +113,7 @@ class ProviderRow(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     def host(self, wire: WireName | None = None) -> str:
         """The host that the endpoint of this wire lies on, in lower case."""
-        return (urlsplit(self.endpoint(wire or self.wire)).hostname or "").lower()
+        return host_of(self.endpoint(wire or self.wire))
 
 
 class Prices(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

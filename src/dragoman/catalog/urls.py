@@ -24,6 +24,12 @@ DEFAULT_PATHS: dict[WireName, str] = {
 _VERSION = re.compile(r"v\d+[a-z]*\d*")
 
 
+@lru_cache(maxsize=256)
+def host_of(url: str) -> str:
+    """The host that a URL names, in lower case; "" for none."""
+    return (urlsplit(url).hostname or "").lower()
+
+
 def split_base(url: str) -> tuple[str, list[str]]:
     """`scheme://host[:port]` and the path segments. Raises ConfigError for what cannot be a base URL."""
     text = url.strip()

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from dragoman.client.running import EventSink, Running
@@ -75,7 +74,7 @@ class Flow:
             self._gate,
             self._wire,
             body,
-            headers=Headers(scope=self._scope),
+            headers=_headers(self._scope),
             id=self._gate.mint(ID_PREFIX[self._wire]),
             request_id=self._id,
             notes=(*mended, *notes),
@@ -164,6 +163,11 @@ class Flow:
         prompt = result.usage.prompt if result.usage is not None else None
         if ask is not None and prompt is not None and calibration.wants(ask.resolved.name):
             calibration.observe(ask.resolved.name, counting.estimate(ask.request), prompt)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The client's headers, names in lower case as ASGI has them; of one that comes twice the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def as_refusal(error: DragomanError) -> ErrorInfo:

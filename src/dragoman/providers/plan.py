@@ -192,6 +192,8 @@ def _bounded(body: bytes, row: ProviderRow, wire: WireName) -> bytes:
 
 def _forwarded(row: ProviderRow, client: Mapping[str, str]) -> dict[str, str]:
     """The client's headers that the row names."""
+    if not row.forward_headers:
+        return {}
     named = {name.lower() for name in row.forward_headers} - FORBIDDEN_HEADERS
     return {name.lower(): value for name, value in client.items() if name.lower() in named}
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from dragoman.catalog import ProviderRow
-from dragoman.catalog.urls import endpoint_url, host_matches, split_base
+from dragoman.catalog.urls import endpoint_url, host_matches, host_of, split_base
 from dragoman.core.messages import WireName
 from dragoman.errors import ConfigError
 from dragoman.version import __version__
@@ -68,9 +67,9 @@ def check_key(row: ProviderRow, key: str | None, url: str) -> None:
 
     Keys of no known family, and hosts that are not the vendor's own, are never judged.
     """
-    host = (urlsplit(url).hostname or "").lower()
     if not key or not row.key_families:
         return
+    host = host_of(url)
     family = next((f for f in row.key_families if key.startswith(f.prefix)), None)
     known = [h for f in row.key_families for h in f.hosts]
     if family is None or not host_matches(host, known) or host_matches(host, family.hosts):

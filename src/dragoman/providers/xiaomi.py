@@ -8,10 +8,10 @@ Moderation ("421") and risk control ("441") come under HTTP 400 as well (error c
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 import msgspec
 
+from dragoman.catalog.urls import host_of
 from dragoman.core.messages import WireName
 from dragoman.core.search import NativeSearch, SearchWish
 from dragoman.core.tools import Tool
@@ -39,7 +39,7 @@ class Xiaomi(Vendor):
 
     def searches(self, wire: WireName, url: str, key: str | None) -> bool:
         """Only on the Chat wire: the other two have no such tool in their lists."""
-        return wire == "chat" and xiaomi_search.can_search(urlsplit(url).hostname or "", key)
+        return wire == "chat" and xiaomi_search.can_search(host_of(url), key)
 
     def search_tool(self, tool: Tool, wish: SearchWish) -> NativeSearch | None:
         """The flat declaration."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -22,6 +23,10 @@ _OURS = frozenset(
     | {"timestamp", "event", "notes", "searches", "cost"}
 )
 """Fields whose values are made here and can hold nobody's text."""
+_NAMES = frozenset({"path", "model", "used"})
+"""Fields that hold the same few words again and again: they are looked through once."""
+_SHORT = 200
+"""Characters of a name that is remembered."""
 
 
 def _to_json(value: Any, **_: Any) -> str:
@@ -60,6 +65,7 @@ class RequestLog:
 
     def __init__(self, redact: Redactor | None = None, *, stream: TextIO | None = None) -> None:
         self._redact = redact or Redactor()
+        self._name = lru_cache(maxsize=256)(self._redact)
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
             processors=[
@@ -115,7 +121,12 @@ class RequestLog:
         self._log.error(name, exception=type(error).__name__, where=where, **fields)
 
     def _clean(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: value if key in _OURS else self._redact.scrub(value) for key, value in event.items()}
+        return {key: value if key in _OURS else self._scrubbed(key, value) for key, value in event.items()}
+
+    def _scrubbed(self, key: str, value: Any) -> Any:
+        if key in _NAMES and isinstance(value, str) and len(value) <= _SHORT:
+            return self._name(value)
+        return self._redact.scrub(value)
 
 
 def usage_fields(usage: Usage) -> dict[str, int | None]:

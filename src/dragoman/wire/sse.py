@@ -6,7 +6,7 @@ order mark and a last event without its blank line. Events may be cut anywhere, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
 from dragoman.errors import ErrorInfo
@@ -200,14 +200,28 @@ def _lead(name: str) -> bytes:
     return b"event: %b\ndata: " % name.encode() if name else b"data: "
 
 
-def frames(items: Iterable[tuple[str, bytes]]) -> bytes:
-    """Several events in one piece."""
-    return b"".join(
-        [
-            frame(name, data) if name == ":" or b"\n" in data else b"%b%b\n\n" % (_lead(name), data)
-            for name, data in items
-        ]
-    )
+def frames(items: Sequence[tuple[str, bytes]]) -> bytes:
+    """Several events in one piece.
+
+    Nearly always each is one line of data: that is looked at once for all of them, when they are joined.
+    """
+    pieces: list[bytes] = []
+    last: str | None = None
+    lead = b""
+    lines = 2 * len(items)
+    named = 0
+    for name, data in items:
+        if name is not last:
+            if name == ":":
+                break
+            lead, named, last = _lead(name), 1 if name else 0, name
+        lines += named
+        pieces += (lead, data, b"\n\n")
+    else:
+        whole = b"".join(pieces)
+        if whole.count(b"\n") == lines:
+            return whole
+    return b"".join([frame(name, data) for name, data in items])
 
 
 def comment(text: str) -> bytes:
